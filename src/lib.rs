@@ -1,1 +1,6 @@
-//! paynotify
+//! paynotify tells merchants about completed payments over HTTP, with Kafka as the only store.
+
+pub mod engine;
+pub mod envelope;
+pub mod event;
+pub mod model;

@@ -1,0 +1,168 @@
+//! A merchant, its endpoints and their policies, checked and with every default filled in.
+
+use std::{fmt, sync::Arc};
+
+use secrecy::{ExposeSecret, SecretSlice};
+
+use super::{EndpointId, EventType, MerchantId, Span, Timestamp};
+
+/// A merchant of the directory.
+#[derive(Debug, Clone)]
+pub struct Merchant {
+    /// Its id, the key of its events.
+    pub id: MerchantId,
+    /// What people call it.
+    pub name: String,
+    /// Overrides the state of every endpoint unless active.
+    pub state: State,
+    /// Hosts that an event's `notify_url` may name.
+    pub notify_url_hosts: Vec<String>,
+    /// In the order of the entry.
+    pub endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// A URL of a merchant with its policy.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Unique within the merchant.
+    pub id: EndpointId,
+    /// Where to send.
+    pub url: url::Url,
+    /// Whether to send at all.
+    pub state: State,
+    /// Which events it wants; empty means all.
+    pub events: Vec<EventFilter>,
+    /// How to send and for how long.
+    pub policy: Policy,
+    /// Keys to sign with.
+    pub secrets: Vec<Secret>,
+}
+
+/// What happens to deliveries of a merchant or an endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// They are sent.
+    #[default]
+    Active,
+    /// They are parked.
+    Paused,
+    /// They become dead letters, which can be replayed.
+    Disabled,
+}
+
+/// A pattern of event types: `*`, `payment.*` (also `payment.a.b`) or an exact type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventFilter {
+    /// Every type.
+    All,
+    /// Every type that begins with this and a dot.
+    Under(String),
+    /// Just this type.
+    Exactly(String),
+}
+
+/// An endpoint's schedule, limits and rule of acknowledgement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Waits between attempts, each counted from the end of the attempt before.
+    pub intervals: Vec<Span>,
+    /// Nothing is attempted later than this after the first attempt.
+    pub max_age: Span,
+    /// Deadline of one attempt, body included.
+    pub timeout: Span,
+    /// Concurrent attempts at most; at least 1.
+    pub max_in_flight: u32,
+    /// What counts as received.
+    pub acknowledge: Acknowledge,
+    /// Whether requests are signed (`standard`) or not (`none`).
+    pub signed: bool,
+    /// Fixed headers added to each request.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The rule by which an answer counts as received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledge {
+    /// The status must be one of these.
+    pub statuses: StatusSet,
+}
+
+/// A set of HTTP statuses as inclusive ranges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusSet(pub Vec<(u16, u16)>);
+
+/// One signing key with its time of validity.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// Name for logs; never the value.
+    pub id: String,
+    /// The key itself.
+    pub key: SecretBytes,
+    /// Not used before.
+    pub not_before: Option<Timestamp>,
+    /// Not used from then on.
+    pub expires: Option<Timestamp>,
+}
+
+/// Key bytes that are zeroed when dropped and never printed.
+#[derive(Clone)]
+pub struct SecretBytes(Arc<SecretSlice<u8>>);
+
+impl EventFilter {
+    /// Whether an event of this type is wanted.
+    pub fn matches(&self, kind: &EventType) -> bool {
+        match self {
+            Self::All => true,
+            Self::Under(prefix) => kind
+                .as_str()
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.starts_with('.')),
+            Self::Exactly(name) => kind.as_str() == name,
+        }
+    }
+}
+
+impl Endpoint {
+    /// Whether events of this type go here.
+    pub fn wants(&self, kind: &EventType) -> bool {
+        self.events.is_empty() || self.events.iter().any(|filter| filter.matches(kind))
+    }
+
+    /// Whether a request can be signed at `now` as the policy demands.
+    pub fn can_sign(&self, now: Timestamp) -> bool {
+        !self.policy.signed || self.secrets.iter().any(|secret| secret.is_valid(now))
+    }
+}
+
+impl StatusSet {
+    /// Whether this status is in the set.
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
+    }
+}
+
+impl Secret {
+    /// Whether it signs at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.not_before.is_none_or(|start| start <= now) && self.expires.is_none_or(|end| now < end)
+    }
+}
+
+impl SecretBytes {
+    /// Takes the key; the caller's copy should be zeroed.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(SecretSlice::from(bytes)))
+    }
+
+    /// The bytes, for signing only.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}

@@ -1,0 +1,21 @@
+//! The nouns of the design as types: what they mean, how they are written, how they are read.
+//!
+//! No I/O, no clock, no Kafka, no HTTP. Everything else depends on this module, and it on nothing.
+
+mod event;
+mod id;
+mod ladder;
+mod merchant;
+mod place;
+mod span;
+mod timestamp;
+
+pub use event::{Event, Header, Resource};
+pub use id::{EndpointId, EventId, EventType, IdError, MerchantId};
+pub use ladder::{Grade, Ladder, LadderError};
+pub use merchant::{
+    Acknowledge, Endpoint, EventFilter, Merchant, Policy, Secret, SecretBytes, State, StatusSet,
+};
+pub use place::{Coordinates, CoordinatesError, Offset, Partition, Source};
+pub use span::{Span, SpanError};
+pub use timestamp::{Timestamp, TimestampError};
