@@ -187,6 +187,11 @@ impl Engine {
         self.directory.len()
     }
 
+    /// Attempts running now, late ones of partitions given back included.
+    pub fn in_flight(&self) -> usize {
+        self.lanes.in_flight()
+    }
+
     /// Whether new attempts may begin; for a clock that cannot be trusted to sign.
     pub fn allow_attempts(&mut self, allowed: bool) {
         self.attempting = allowed;
@@ -221,3 +226,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
