@@ -2,6 +2,8 @@
 # Each calls what it needs of `setup`, which does nothing when everything is there.
 
 .DEFAULT_GOAL := help
+# Where rustup puts cargo, for shells that do not know it yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 .PHONY: help setup demo test bench fmt lint
 
 help: ## show this list
