@@ -1,1 +1,3 @@
+//! Arguments → configuration → telemetry → run → exit status.
+
 fn main() {}
