@@ -5,3 +5,5 @@ pub mod engine;
 pub mod envelope;
 pub mod event;
 pub mod model;
+pub mod shutdown;
+pub mod telemetry;
