@@ -1,5 +1,6 @@
 //! paynotify tells merchants about completed payments over HTTP, with Kafka as the only store.
 
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod envelope;

@@ -1,3 +1,5 @@
 //! Arguments → configuration → telemetry → run → exit status.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    paynotify::cli::main()
+}

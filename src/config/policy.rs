@@ -10,6 +10,19 @@ use super::{
     setting::Setting,
 };
 
+/// Headers that the request itself, its signature or its trace needs.
+const RESERVED: [&str; 9] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "user-agent",
+];
+
 /// What merchants get that do not say otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Defaults {
@@ -77,7 +90,7 @@ fn read_headers(policy: &mut Policy, reader: &mut Reader) {
     reader.read_map(PREFIX, &mut headers, |_, _| format!("{REDACTED:?}"));
     for (name, value) in &headers {
         let ours = ["webhook-", "paynotify-"].iter().any(|prefix| name.starts_with(prefix))
-            || ["content-type", "content-length", "user-agent", "host"].contains(&name.as_str());
+            || RESERVED.contains(&name.as_str());
         let key = format!("{PREFIX}{name}");
         if name.parse::<reqwest::header::HeaderName>().is_err() || name.to_lowercase() != *name {
             reader.refuse(&key, "not a header name", "write a name such as x-shop, in lower case");
