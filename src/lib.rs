@@ -1,6 +1,10 @@
 //! paynotify tells merchants about completed payments over HTTP, with Kafka as the only store.
 
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod envelope;
 pub mod event;
 pub mod model;
+pub mod shutdown;
+pub mod telemetry;

@@ -73,7 +73,7 @@ impl Engine {
         match delivery.envelope.endpoint.clone() {
             Some(wanted) => {
                 if let Some(endpoint) = endpoint_of(&merchant, &event, &wanted) {
-                    self.admit(now, id, &merchant, &endpoint)
+                    self.admit(now, id, &merchant, &endpoint);
                 } else {
                     let message = format!("merchant {} has no endpoint {wanted}", merchant.id);
                     self.bury(now, id, DeadReason::EndpointRemoved, message);

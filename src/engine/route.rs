@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Command, DeadLetter, DeadReason, DeliveryId, DeliveryOutcome, DeliveryReport, Destination,
-    Engine, Epoch, EventOutcome, FaultClass, Report, Route, RouteFailure, RouteId, Stage, schedule,
+    Engine, Epoch, EventOutcome, Report, Route, RouteFailure, RouteId, Stage, schedule,
     timers::Timer,
 };
 use crate::model::{Grade, Offset, Partition, Span, Timestamp};
@@ -29,7 +29,7 @@ impl Engine {
             return;
         };
         if let Some(other) = detour(to, failure, &self.settings.ladder) {
-            self.route(delivery_id, other)
+            self.route(delivery_id, other);
         } else {
             let (to, failures) = (to.clone(), delivery.failures);
             delivery.failures = failures.saturating_add(1);
@@ -229,61 +229,5 @@ fn detour(
             Some(Destination::DeadLetter(DeadLetter { truncated: true, ..dead.clone() }))
         }
         Destination::DeadLetter(_) => None,
-    }
-}
-
-impl DeadReason {
-    /// Every reason, for metrics that exist at zero.
-    pub const ALL: [Self; 11] = [
-        Self::Undecodable,
-        Self::Invalid,
-        Self::UnknownMerchant,
-        Self::EndpointRemoved,
-        Self::Disabled,
-        Self::Refused,
-        Self::Exhausted,
-        Self::Expired,
-        Self::AddressDenied,
-        Self::TooLarge,
-        Self::System,
-    ];
-
-    /// The word of `paynotify-reason`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Undecodable => "undecodable",
-            Self::Invalid => "invalid",
-            Self::UnknownMerchant => "unknown_merchant",
-            Self::EndpointRemoved => "endpoint_removed",
-            Self::Disabled => "disabled",
-            Self::Refused => "refused",
-            Self::Exhausted => "exhausted",
-            Self::Expired => "expired",
-            Self::AddressDenied => "address_denied",
-            Self::TooLarge => "too_large",
-            Self::System => "system",
-        }
-    }
-
-    /// Whose fault it is.
-    pub const fn class(self) -> FaultClass {
-        match self {
-            Self::Undecodable | Self::Invalid | Self::TooLarge | Self::UnknownMerchant => {
-                FaultClass::Publisher
-            }
-            Self::System => FaultClass::System,
-            _ => FaultClass::Merchant,
-        }
-    }
-}
-
-impl FaultClass {
-    /// The word of `paynotify-class`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Publisher => "publisher",
-            Self::Merchant => "merchant",
-            Self::System => "system",
-        }
     }
 }

@@ -82,7 +82,7 @@ fn a_hanging_request_holds_the_position_and_the_map_tells_what_is_done_behind_it
         next.read_at(completions(0), 2, Offset(offset), "acme", |_| ());
     }
     let repeated: Vec<_> = next.attempts.iter().map(|one| one.event.id.clone()).collect();
-    assert_eq!(repeated, [hanging.event.id.clone()]);
+    assert_eq!(repeated, std::slice::from_ref(&hanging.event.id));
 }
 
 #[test]
