@@ -48,6 +48,8 @@ pub struct CommitState {
     pub at: Option<Timestamp>,
     /// One is on the way.
     pub in_flight: bool,
+    /// Since when something finished is not confirmed.
+    pub waiting_since: Option<Timestamp>,
     /// What the broker has confirmed.
     pub confirmed: Offset,
 }
@@ -64,7 +66,13 @@ impl Hold {
             bytes: 0,
             taking: true,
             draining: false,
-            commit: CommitState { finished: 0, at: Some(now), in_flight: false, confirmed },
+            commit: CommitState {
+                finished: 0,
+                at: Some(now),
+                in_flight: false,
+                waiting_since: None,
+                confirmed,
+            },
         }
     }
 
@@ -129,6 +137,7 @@ impl Hold {
     /// An offset was finished; returns when to commit, if that is news.
     pub fn finished(&mut self, now: Timestamp, interval: Span, every: u32) -> Option<Timestamp> {
         self.commit.finished += 1;
+        self.commit.waiting_since.get_or_insert(now);
         let at = if self.commit.finished >= every { now } else { now + interval };
         if self.commit.at.is_some_and(|planned| planned <= at) {
             return None;

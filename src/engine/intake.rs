@@ -87,6 +87,7 @@ impl Engine {
         let (partition, epoch) = (commit.partition, commit.epoch);
         if accepted {
             hold.commit.confirmed = commit.position;
+            hold.commit.waiting_since = (hold.commit.finished > 0).then_some(now);
         } else {
             hold.commit.at = Some(now + COMMIT_AGAIN);
         }

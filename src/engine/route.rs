@@ -191,6 +191,7 @@ impl Engine {
             kind: event.as_ref().map(|event| event.kind.clone()),
             merchant: event.as_ref().map(|event| event.merchant.clone()),
             event,
+            content: Arc::clone(&delivery.record.content),
             endpoint: delivery.endpoint.clone(),
             endpoint_id: delivery.envelope.endpoint.clone(),
             envelope: delivery.envelope.clone(),

@@ -116,6 +116,7 @@ impl Engine {
             kind: event.as_ref().map(|event| event.kind.clone()),
             merchant: event.as_ref().map(|event| event.merchant.clone()),
             event,
+            content: Arc::clone(&delivery.record.content),
             endpoint: Some(Arc::clone(endpoint)),
             endpoint_id: Some(endpoint.id.clone()),
             envelope: delivery.envelope.clone(),

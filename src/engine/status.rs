@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{Engine, LaneKey, lane::Lane};
-use crate::model::{Offset, Partition, Timestamp};
+use crate::model::{Offset, Partition, Span, Timestamp};
 
 /// A look at the engine.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Status {
     pub held_bytes: usize,
     /// Deliveries whose route the broker did not take.
     pub stuck_routes: usize,
+    /// How long finished offsets have waited for a commit, at most.
+    pub uncommitted_for: Option<Span>,
     /// The longest lanes, longest first.
     pub lanes: Vec<LaneStatus>,
 }
@@ -52,7 +54,7 @@ pub struct LaneStatus {
 
 impl Engine {
     /// Looks at everything; the cost grows with what is held.
-    pub fn status(&self, longest_lanes: usize) -> Status {
+    pub fn status(&self, now: Timestamp, longest_lanes: usize) -> Status {
         let partitions = self.holds.iter().map(|(partition, hold)| PartitionStatus {
             partition: *partition,
             watermark: hold.ledger.watermark(),
@@ -69,6 +71,12 @@ impl Engine {
             in_flight: self.lanes.in_flight(),
             held_bytes: self.held.completions + self.held.grades,
             stuck_routes: self.stuck.len(),
+            uncommitted_for: self
+                .holds
+                .values()
+                .filter_map(|hold| hold.commit.waiting_since)
+                .min()
+                .map(|since| now.since(since)),
             lanes: lanes
                 .into_iter()
                 .map(|lane| LaneStatus {

@@ -119,7 +119,7 @@ fn blocked_records_hold_at_most_half_of_a_partition() {
     }
     assert_eq!(given.attempts.len(), 8);
     assert_eq!(given.routes.len(), 42, "50 of 100 stay");
-    assert_eq!(given.engine.status(1).lanes[0].parked, 42);
+    assert_eq!(given.engine.status(given.now, 1).lanes[0].parked, 42);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn a_route_that_may_work_later_is_tried_again_with_growing_pauses() {
     let (mut given, mut route) = failing_delivery();
     for pause in [1, 2, 4, 8, 16, 30, 30] {
         given.route_failed(&route, RouteFailure::Passing);
-        assert_eq!(given.engine.status(1).stuck_routes, 1);
+        assert_eq!(given.engine.status(given.now, 1).stuck_routes, 1);
         given.pass(seconds(pause).saturating_sub(Span::from_millis(1)));
         assert!(given.routes.is_empty());
         given.pass(Span::from_millis(1));
@@ -25,7 +25,7 @@ fn a_route_that_may_work_later_is_tried_again_with_growing_pauses() {
         route = again;
     }
     given.routed(&route);
-    assert_eq!(given.engine.status(1).stuck_routes, 0);
+    assert_eq!(given.engine.status(given.now, 1).stuck_routes, 0);
 }
 
 #[test]
