@@ -6,6 +6,8 @@
 pub mod client;
 mod error;
 mod names;
+pub mod producer;
+pub mod table;
 
 pub use client::{ClientSettings, LogContext};
 pub use error::{Error, UnsafeProperty};
