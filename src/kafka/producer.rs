@@ -143,6 +143,11 @@ impl Producer {
         })
     }
 
+    /// The id of the cluster, or `None` when no broker answers in time; blocks.
+    pub fn cluster_id(&self, deadline: Duration) -> Option<String> {
+        self.inner.client().fetch_cluster_id(deadline)
+    }
+
     /// Whether this producer is beyond repair and must be built anew.
     pub fn is_fatal(&self) -> bool {
         self.fatal.load(Ordering::Acquire)
