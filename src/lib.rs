@@ -3,4 +3,5 @@
 pub mod engine;
 pub mod envelope;
 pub mod event;
+pub mod merchant;
 pub mod model;
