@@ -5,3 +5,4 @@ pub mod envelope;
 pub mod event;
 pub mod merchant;
 pub mod model;
+pub mod schema;

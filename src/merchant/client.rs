@@ -7,7 +7,7 @@
 //!   deadline, or when it exceeds that bound: then its status decides and the connection is
 //!   dropped. A body that is still trickling at the deadline is a timeout, one that breaks off is a
 //!   reset, whatever the status was: the merchant may well not have finished.
-//! - Every address that is dialled comes from [`resolver`], where a guard of addresses will stand;
+//! - Every address that is dialled comes from `resolver`, where a guard of addresses will stand;
 //!   literal addresses never reach a resolver, and are to be guarded in [`Client::attempt`].
 //!
 //! Failures are data: [`AttemptResult`] holds them, classified by type and never by text.

@@ -1,5 +1,5 @@
 //! The directory: JSON entries (`contract`, section 2) → checked
-//! [`Merchant`](crate::model::Merchant)s, from records of the topic or lines of a file.
+//! [`Merchant`]s, from records of the topic or lines of a file.
 //!
 //! What this version cannot do is refused by name, never ignored. No message shows a secret.
 
