@@ -237,7 +237,14 @@ pub(super) fn policy(entry: PolicyEntry, defaults: &Defaults, shortest: Span) ->
         return Err(Problem::new("max_in_flight", what, "the default is 8"));
     }
     at_most("headers", policy.headers.len(), HEADERS)?;
-    policy.headers.iter().try_for_each(header)?;
+    let mut names = HashSet::new();
+    for pair in &policy.headers {
+        header(pair)?;
+        if !names.insert(pair.0.to_ascii_lowercase()) {
+            let path = format!("headers.{}", pair.0);
+            return Err(Problem::new(&path, "is there twice", "case does not matter: keep one"));
+        }
+    }
     Ok(policy)
 }
 

@@ -136,6 +136,7 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
             json!({"Webhook-Id": "x"}),
             "headers.Webhook-Id: is set by paynotify itself",
         ),
+        (policy("headers"), json!({"X-A": "1", "x-a": "2"}), "headers.x-a: is there twice"),
         (policy("headers"), json!({"host": "x"}), "headers.host: is set by paynotify itself"),
         (policy("headers"), json!({"a b": "x"}), "headers.a b: is no header name"),
         (policy("headers"), json!({"x-a": "b\r\nc: d"}), "headers.x-a: has a value with control"),
