@@ -1,4 +1,4 @@
-//! Bytes of a record → [`Event`](crate::model::Event), or why they are none.
+//! Bytes of a record → [`Event`], or why they are none.
 //!
 //! Three forms are read (`contract`, section 1): a plain JSON object, which is also the body that
 //! the merchant receives, and `CloudEvents` 1.0 in binary and in structured mode, from which a body

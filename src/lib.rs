@@ -9,3 +9,5 @@ pub mod kafka;
 pub mod model;
 pub mod shutdown;
 pub mod telemetry;
+pub mod merchant;
+pub mod schema;
