@@ -1,0 +1,3 @@
+//! Everything that speaks Kafka.
+
+pub mod position;
