@@ -1,3 +1,13 @@
-//! Everything that speaks Kafka.
+//! The Kafka shell: every client of the broker, and nothing that decides.
+//!
+//! [`ClientSettings`] is the only place that makes librdkafka configurations, so safe defaults and
+//! refusals hold for every client. [`TopicNames`] is the only place that spells topic names.
 
+pub mod client;
+mod error;
+mod names;
 pub mod position;
+
+pub use client::{ClientSettings, LogContext};
+pub use error::{Error, UnsafeProperty};
+pub use names::TopicNames;
