@@ -52,14 +52,12 @@ impl Clock {
     }
 
     /// The machine's wall clock; for people and for certificates, never for due times.
-    #[expect(clippy::unused_self, reason = "time is read through a clock, never beside it")]
     pub fn wall(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// The machine's monotonic clock; for deadlines and for how long something took.
-    #[expect(clippy::unused_self, reason = "time is read through a clock, never beside it")]
     pub fn instant(&self) -> Instant {
         Instant::now()
     }
