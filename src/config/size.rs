@@ -24,6 +24,11 @@ impl Size {
         self.0
     }
 
+    /// Number of bytes of something that has to fit into memory.
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
     /// Reads `256KiB`; a bare number is bytes.
     pub fn parse(text: &str) -> Result<Self, SizeError> {
         let wrong = || SizeError(text.chars().take(40).collect());

@@ -189,7 +189,7 @@ impl Engine {
         let grade = schedule::estimated_grade(&self.settings.ladder, wait, longest);
         self.lanes.parked(place.lane);
         self.lanes.remove(place);
-        self.park_on(now, place.delivery, grade, "lane_full");
+        self.park_on(now, place.delivery, grade, "full_lane");
     }
 
     /// Keeps blocked records from holding more than half of a partition's bound.
