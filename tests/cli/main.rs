@@ -1,5 +1,7 @@
 //! The program as a user meets it: exit status, standard output and standard error.
 
+mod dlq;
+
 use std::{
     io::Write as _,
     process::{Command, Output, Stdio},
