@@ -1,0 +1,5 @@
+//! Merchants: who they are ([`directory`]), how requests to them are signed ([`signature`]), and
+//! the one place that sends such requests ([`client`]).
+
+pub mod directory;
+pub mod signature;
