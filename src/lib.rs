@@ -5,6 +5,7 @@ pub mod config;
 pub mod engine;
 pub mod envelope;
 pub mod event;
+pub mod kafka;
 pub mod merchant;
 pub mod model;
 pub mod shutdown;

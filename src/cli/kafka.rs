@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rdkafka::{
-    ClientConfig,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _},
 };
@@ -17,20 +16,11 @@ use crate::config::Config;
 pub(super) use producer::{Producer, Record};
 pub(super) use scan::{Read, one, scan};
 
+/// What goes wrong is said by the command; librdkafka's own lines would come between.
+const SILENT: RDKafkaLogLevel = RDKafkaLogLevel::Emerg;
+
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Settings of every client of a command.
-fn client(config: &Config) -> ClientConfig {
-    let mut client = ClientConfig::new();
-    for (name, value) in config.kafka.properties.iter() {
-        client.set(name, value);
-    }
-    client.set("bootstrap.servers", &config.kafka.bootstrap_servers);
-    // What goes wrong is said by the command; librdkafka's own lines would come between.
-    client.set_log_level(RDKafkaLogLevel::Emerg);
-    client
-}
 
 /// Number of partitions of a topic; fails with the remedy when Kafka or the topic is not there.
 fn partitions(config: &Config, consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Vec<i32>> {
@@ -54,6 +44,5 @@ fn partitions(config: &Config, consumer: &BaseConsumer, topic: &str) -> anyhow::
 
 /// Checks that a topic is there before anything is written to it.
 pub(super) fn require(config: &Config, topic: &str) -> anyhow::Result<()> {
-    let consumer: BaseConsumer = client(config).create().context("kafka.properties")?;
-    partitions(config, &consumer, topic).map(|_| ())
+    partitions(config, &scan::reader(config)?, topic).map(|_| ())
 }

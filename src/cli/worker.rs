@@ -4,7 +4,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Config, Effective, Origin},
     model::{Timestamp, TimestampError},
     shutdown,
     telemetry::logging,
@@ -39,6 +39,11 @@ pub enum FirstStart {
 pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> {
     let loaded = common.load()?;
     logging::start(&loaded.config.log)?;
+    for Effective { key, value, origin } in &loaded.effective {
+        if *origin != Origin::Default {
+            tracing::info!(key, value, from = %origin, "setting");
+        }
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = shutdown::on_signal()?;
@@ -54,7 +59,8 @@ async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let Arguments { first_start, allow_empty_directory, allow_unsafe } = arguments;
-    tracing::debug!(?config, ?first_start, allow_empty_directory, allow_unsafe, "would start");
+    let group = config.kafka.group;
+    tracing::info!(group, ?first_start, allow_empty_directory, allow_unsafe, "starting");
     drop(stop);
     anyhow::bail!("the worker is not part of this build")
 }

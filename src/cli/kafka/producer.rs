@@ -17,9 +17,7 @@ use crate::{config::Config, model::Header};
 
 /// Records that wait for the broker's acknowledgement.
 const IN_FLIGHT: usize = 500;
-/// How long a record may wait for it.
-const TIMEOUT_MS: &str = "30000";
-/// After that the client itself gives an answer.
+/// By then the client has given an answer by itself, unless `message.timeout.ms` is set higher.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 /// One record to write.
@@ -62,13 +60,11 @@ impl<T: Send + Sync + 'static> ProducerContext for Context<T> {
 
 impl<T: Send + Sync + 'static> Producer<T> {
     pub(in crate::cli) fn new(config: &Config) -> anyhow::Result<Self> {
-        let inner = super::client(config)
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .set("partitioner", "murmur2_random")
-            .set("message.timeout.ms", TIMEOUT_MS)
-            .set("message.max.bytes", "67108864")
-            .set("linger.ms", "5")
+        let inner = config
+            .kafka
+            .client_settings()
+            .producer()?
+            .set_log_level(super::SILENT)
             .create_with_context(Context(Mutex::default()))
             .context("kafka.properties: the producer refuses them")?;
         Ok(Self { inner })

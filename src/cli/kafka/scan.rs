@@ -19,7 +19,7 @@ use crate::{
     model::{Coordinates, Header, Offset, Timestamp},
 };
 
-use super::{client, partitions};
+use super::{SILENT, partitions};
 
 /// How long Kafka may stay silent.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -86,14 +86,14 @@ enum Next {
 }
 
 /// A client that belongs to no group, though librdkafka wants a name for one.
-fn reader(config: &Config) -> anyhow::Result<BaseConsumer> {
-    client(config)
+pub(super) fn reader(config: &Config) -> anyhow::Result<BaseConsumer> {
+    config
+        .kafka
+        .client_settings()
+        .consumer()?
         .set("group.id", format!("{}.command", config.kafka.group))
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "error")
-        .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
+        .set_log_level(SILENT)
         .create()
         .context("kafka.properties: the consumer refuses them")
 }

@@ -1,0 +1,114 @@
+//! What can go wrong between us and the broker.
+
+use std::time::Duration;
+
+use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+
+/// A property of the user that would break the promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "kafka.properties.\"{key}\" = \"{value}\" is refused: {why}; remove it from the configuration"
+)]
+pub struct UnsafeProperty {
+    /// Name of the librdkafka property.
+    pub key: String,
+    /// Its refused value; never a secret, since no secret is ever refused.
+    pub value: String,
+    /// What would go wrong.
+    pub why: &'static str,
+}
+
+/// A failed operation on Kafka.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration asks for something unsafe.
+    #[error(transparent)]
+    Unsafe(#[from] UnsafeProperty),
+    /// librdkafka refuses the configuration.
+    #[error("cannot create the Kafka {client}: {source}; check kafka.properties")]
+    Client {
+        /// Which client: `consumer`, `producer`, `admin client`.
+        client: &'static str,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// No answer from any broker.
+    #[error(
+        "no Kafka broker answers at {servers}: {source}; check kafka.bootstrap_servers and that \
+         the broker runs"
+    )]
+    Unreachable {
+        /// `kafka.bootstrap_servers`.
+        servers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// A topic that has to exist does not.
+    #[error("topic {topic} does not exist: run `paynotify topics create`")]
+    MissingTopic {
+        /// Its full name.
+        topic: String,
+    },
+    /// An operation on a topic failed.
+    #[error("cannot {action} {topic}: {source}")]
+    Operation {
+        /// A verb phrase such as `read the settings of`.
+        action: &'static str,
+        /// The topic or group.
+        topic: String,
+        /// What librdkafka or the broker says.
+        source: KafkaError,
+    },
+    /// Nothing happened in time.
+    #[error("cannot {action} {topic} within {}s: is the broker overloaded or away?", .after.as_secs())]
+    Deadline {
+        /// A verb phrase.
+        action: &'static str,
+        /// The topic or group.
+        topic: String,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// The operating system gave no thread.
+    #[error("cannot start the thread {name}: {source}")]
+    Thread {
+        /// Name of the thread.
+        name: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Whether the client that said it is beyond repair and must be built anew. Everything else
+    /// may pass by itself.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Client { source, .. }
+            | Self::Unreachable { source, .. }
+            | Self::Operation { source, .. } => is_fatal(source),
+            Self::Unsafe(_)
+            | Self::MissingTopic { .. }
+            | Self::Deadline { .. }
+            | Self::Thread { .. } => false,
+        }
+    }
+}
+
+/// Whether librdkafka calls this error fatal: its client answers nothing else from then on.
+pub fn is_fatal(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::Fenced))
+        || matches!(error, KafkaError::MessageConsumptionFatal(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_that_ends_the_client_is_fatal() {
+        assert!(is_fatal(&KafkaError::Global(RDKafkaErrorCode::Fatal)));
+        assert!(!is_fatal(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)));
+        assert!(!is_fatal(&KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)));
+    }
+}

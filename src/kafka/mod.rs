@@ -1,0 +1,12 @@
+//! The Kafka shell: every client of the broker, and nothing that decides.
+//!
+//! [`ClientSettings`] is the only place that makes librdkafka configurations, so safe defaults and
+//! refusals hold for every client. [`TopicNames`] is the only place that spells topic names.
+
+pub mod client;
+mod error;
+mod names;
+
+pub use client::{ClientSettings, LogContext};
+pub use error::{Error, UnsafeProperty};
+pub use names::TopicNames;

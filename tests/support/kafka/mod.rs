@@ -1,0 +1,41 @@
+//! A real Apache Kafka for the tests, from Maven jars, without Docker.
+//!
+//! One broker is shared by all tests of a binary ([`broker`]); tests that stop brokers or need
+//! their own settings start a [`Cluster`]. Every broker is killed when the test process ends,
+//! however it ends.
+
+mod cluster;
+mod install;
+mod node;
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+pub use cluster::Cluster;
+pub use install::java;
+
+/// The broker that all tests of this binary share.
+pub struct Broker {
+    cluster: Cluster,
+    names: AtomicUsize,
+}
+
+/// The shared broker, started by the first call.
+pub fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker { cluster: Cluster::start(1, &[]), names: AtomicUsize::new(0) })
+}
+
+impl Broker {
+    /// Its address, for `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        self.cluster.bootstrap()
+    }
+
+    /// `name` with an ending that no other call returns: a prefix of topics, or a group.
+    pub fn prefix(&self, name: &str) -> String {
+        format!("{name}-{}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+}
