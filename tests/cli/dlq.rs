@@ -1,4 +1,4 @@
-//! Dead letters from the command line, against an embedded broker.
+//! Dead letters and publishing from the command line, against an embedded broker.
 
 use std::time::Duration;
 

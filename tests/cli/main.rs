@@ -1,6 +1,7 @@
 //! The program as a user meets it: exit status, standard output and standard error.
 
 mod dlq;
+mod merchants;
 
 use std::{
     io::Write as _,
