@@ -1,6 +1,7 @@
 //! paynotify tells merchants about completed payments over HTTP, with Kafka as the only store.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod envelope;

@@ -7,7 +7,7 @@ mod replay;
 
 use clap::{Args, Subcommand};
 
-use crate::{config::Config, model::Coordinates};
+use crate::{config::Config, kafka::TopicNames, model::Coordinates};
 
 use super::{
     Common,
@@ -54,7 +54,7 @@ pub(super) struct Show {
 
 pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
     let config = common.load()?.config;
-    let topic = format!("{}.dlq", config.topics.prefix);
+    let topic = TopicNames::new(&config.topics.prefix).dead_letters();
     match command {
         Command::List(arguments) => list(arguments, &config, &topic)?,
         Command::Show(Show { letter, with_payload, output }) => {

@@ -1,13 +1,13 @@
 //! Points in time as operators write them.
 
-use std::time::SystemTime;
-
-use crate::model::{Span, Timestamp};
+use crate::{
+    clock::Clock,
+    model::{Span, Timestamp},
+};
 
 /// The clock of this machine; good enough for filters and marks.
 pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    Clock::without_offset().now()
 }
 
 /// Reads RFC 3339, or a duration before now.

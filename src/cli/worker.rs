@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Effective, Origin},
-    model::{Timestamp, TimestampError},
+    kafka::position::FirstStart,
     shutdown,
     telemetry::logging,
 };
@@ -15,7 +15,7 @@ use super::Common;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Where a group without any commit begins on topics that hold records
-    #[arg(long, value_name = "earliest|latest|TIME", value_parser = first_start)]
+    #[arg(long, value_name = "earliest|latest|TIME")]
     first_start: Option<FirstStart>,
     /// Start although no merchant is known
     #[arg(long)]
@@ -23,17 +23,6 @@ pub(super) struct Arguments {
     /// Start although settings of the topics are unsafe: for development only
     #[arg(long)]
     allow_unsafe: bool,
-}
-
-/// Where a group without any commit begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstStart {
-    /// At the oldest record.
-    Earliest,
-    /// After the newest record.
-    Latest,
-    /// At the first record appended then or later.
-    At(Timestamp),
 }
 
 pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> {
@@ -63,12 +52,4 @@ async fn serve(
     tracing::info!(group, ?first_start, allow_empty_directory, allow_unsafe, "starting");
     drop(stop);
     anyhow::bail!("the worker is not part of this build")
-}
-
-fn first_start(text: &str) -> Result<FirstStart, TimestampError> {
-    match text {
-        "earliest" => Ok(FirstStart::Earliest),
-        "latest" => Ok(FirstStart::Latest),
-        time => Timestamp::parse(time).map(FirstStart::At),
-    }
 }

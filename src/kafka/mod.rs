@@ -4,8 +4,11 @@
 //! refusals hold for every client. [`TopicNames`] is the only place that spells topic names.
 
 pub mod client;
+pub mod committer;
+pub mod consumer;
 mod error;
 mod names;
+pub mod position;
 
 pub use client::{ClientSettings, LogContext};
 pub use error::{Error, UnsafeProperty};

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     cli::kafka::scan,
     config::Config,
+    kafka::TopicNames,
     model::{Coordinates, Timestamp},
 };
 
@@ -19,7 +20,7 @@ struct Mark {
 
 /// Name of the topic.
 pub(super) fn topic(config: &Config) -> String {
-    format!("{}.marks", config.topics.prefix)
+    TopicNames::new(&config.topics.prefix).marks()
 }
 
 /// State of every marked dead letter.

@@ -18,6 +18,7 @@ use crate::{
     },
     config::Config,
     envelope::Envelope,
+    kafka::TopicNames,
     model::{Coordinates, Header},
 };
 
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config, topic: &str) -> anyhow
             "dlq replay: no filter given; say which, such as --reason exhausted, or --all";
         return Err(Usage(message.to_owned()).into());
     }
-    let grade = format!("{}.delay.{}", config.topics.prefix, config.topics.grades.smallest());
+    let grade = TopicNames::new(&config.topics.prefix).grade(config.topics.grades.smallest());
     require(config, &grade)?;
     let mut replay = Replay {
         config,
