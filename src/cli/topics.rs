@@ -14,7 +14,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// Partitions of completions and of every grade [default: topics.partitions]
+    /// Partitions of completions and of every grade [default: topics.partitions, or 12 for new topics]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     partitions: Option<u32>,
     /// Replicas of every partition [default: 3, or the number of brokers where fewer]
