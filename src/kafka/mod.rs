@@ -3,9 +3,11 @@
 //! [`ClientSettings`] is the only place that makes librdkafka configurations, so safe defaults and
 //! refusals hold for every client. [`TopicNames`] is the only place that spells topic names.
 
+pub mod admin;
 pub mod client;
 mod error;
 mod names;
+pub mod topics;
 
 pub use client::{ClientSettings, LogContext};
 pub use error::{Error, UnsafeProperty};
