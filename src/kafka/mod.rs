@@ -3,6 +3,7 @@
 //! [`ClientSettings`] is the only place that makes librdkafka configurations, so safe defaults and
 //! refusals hold for every client. [`TopicNames`] is the only place that spells topic names.
 
+pub mod admin;
 pub mod client;
 pub mod committer;
 pub mod consumer;
@@ -11,6 +12,7 @@ mod names;
 pub mod position;
 pub mod producer;
 pub mod table;
+pub mod topics;
 
 pub use client::{ClientSettings, LogContext};
 pub use error::{Error, UnsafeProperty};
