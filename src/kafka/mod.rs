@@ -5,8 +5,13 @@
 
 pub mod admin;
 pub mod client;
+pub mod committer;
+pub mod consumer;
 mod error;
 mod names;
+pub mod position;
+pub mod producer;
+pub mod table;
 pub mod topics;
 
 pub use client::{ClientSettings, LogContext};

@@ -1,0 +1,281 @@
+//! Takes records out of the split queues of wanted partitions, in fair turns.
+//!
+//! Not polling a split queue is how a partition is paused: nothing is thrown away and nothing is
+//! fetched again.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
+
+use bytes::Bytes;
+use rdkafka::{
+    Message, Offset as RawOffset, Timestamp as RawTimestamp,
+    consumer::{BaseConsumer, Consumer, base_consumer::PartitionQueue},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers},
+};
+
+use super::{
+    Input, RawRecord,
+    context::Context,
+    shared::{Flags, Shared},
+};
+use crate::{
+    engine::Epoch,
+    model::{Offset, Partition, Timestamp},
+};
+
+/// Records travel in batches of at most so many …
+const BATCH_RECORDS: usize = 256;
+/// … and, but for the last record, so many bytes.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// A partition gives at most so many records a turn.
+const TURN: usize = 64;
+
+/// The split queues of every partition that may become ours.
+pub struct Intake {
+    shared: Arc<Shared>,
+    slots: Vec<Slot>,
+    places: BTreeMap<Partition, usize>,
+    /// Whose turn is next.
+    cursor: usize,
+}
+
+struct Slot {
+    partition: Partition,
+    queue: PartitionQueue<Context>,
+    flags: Arc<Flags>,
+    reading: Option<Reading>,
+}
+
+#[derive(Clone, Copy)]
+struct Reading {
+    epoch: Epoch,
+    next: Offset,
+}
+
+/// What one round brought.
+#[derive(Default)]
+pub struct Round {
+    /// For the worker, in order.
+    pub inputs: Vec<Input>,
+    /// Partitions whose position the broker no longer has, and where they were.
+    pub out_of_range: Vec<(Partition, Offset)>,
+    /// The client is beyond repair.
+    pub fatal: Option<KafkaError>,
+}
+
+impl Intake {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, slots: Vec::new(), places: BTreeMap::new(), cursor: 0 }
+    }
+
+    /// Gives the partition a queue of its own; to be called before it is assigned. Returns false
+    /// when librdkafka does not know such a partition.
+    pub fn split(&mut self, consumer: &Arc<BaseConsumer<Context>>, partition: Partition) -> bool {
+        if self.places.contains_key(&partition) {
+            return true;
+        }
+        let topic = self.shared.topic(partition.source);
+        let Some(mut queue) = consumer.split_partition_queue(&topic, partition.index) else {
+            return false;
+        };
+        let flags = self.shared.flags(partition);
+        let (ready, shared) = (Arc::clone(&flags), Arc::clone(&self.shared));
+        queue.set_nonempty_callback(move || {
+            ready.ready.store(true, Ordering::Release);
+            shared.wake();
+        });
+        self.places.insert(partition, self.slots.len());
+        self.slots.push(Slot { partition, queue, flags, reading: None });
+        true
+    }
+
+    /// Begins reading under a new assignment.
+    pub fn begin(&mut self, partition: Partition, epoch: Epoch, start: Offset) {
+        if let Some(slot) = self.places.get(&partition).and_then(|at| self.slots.get_mut(*at)) {
+            slot.reading = Some(Reading { epoch, next: start });
+            slot.flags.wanted.store(true, Ordering::Release);
+            slot.flags.ready.store(true, Ordering::Release);
+        }
+    }
+
+    /// Goes on elsewhere under the same assignment.
+    pub fn go_on(&mut self, partition: Partition, start: Offset) {
+        let slot = self.places.get(&partition).and_then(|at| self.slots.get_mut(*at));
+        if let Some(reading) = slot.and_then(|slot| slot.reading.as_mut()) {
+            reading.next = start;
+        }
+    }
+
+    /// Takes at most one batch. With `sweep`, queues that did not announce anything are looked at
+    /// too: announcements have been lost before.
+    pub fn collect(&mut self, consumer: &BaseConsumer<Context>, sweep: bool) -> Round {
+        self.forget_what_is_not_held();
+        let mut round = Round::default();
+        let mut batch = Batch::default();
+        let mut ended = Vec::new();
+        for step in 0..self.slots.len() {
+            let at = (self.cursor + step) % self.slots.len();
+            let slot = &mut self.slots[at];
+            let ready = slot.flags.ready.load(Ordering::Acquire);
+            if slot.reading.is_none() || !slot.flags.wanted.load(Ordering::Acquire) {
+                continue; // `ready` stays, for when it is wanted again
+            }
+            if !(ready || sweep) {
+                continue;
+            }
+            if batch.is_full() {
+                self.cursor = at;
+                break;
+            }
+            slot.flags.ready.store(false, Ordering::Release);
+            match slot.turn(&mut batch, &mut round) {
+                Turn::Drained { ended: true } => ended.push(at),
+                Turn::Drained { ended: false } => {}
+                Turn::More => slot.flags.ready.store(true, Ordering::Release),
+            }
+        }
+        batch.finish(&self.shared, &mut round);
+        self.follow_ends(consumer, &ended, &mut round);
+        round
+    }
+
+    /// Takes a record that was on its way through the common queue before its own was split off.
+    pub fn accept(&mut self, message: &BorrowedMessage<'_>) -> Option<Input> {
+        let topics = &self.shared.topics;
+        let mut slots = self.slots.iter_mut();
+        let slot = slots.find(|slot| {
+            let Partition { source, index } = slot.partition;
+            index == message.partition() && topics.of(source) == message.topic()
+        })?;
+        let partition = slot.partition;
+        let reading = slot.reading.as_mut()?;
+        reading.next = Offset(message.offset()).next();
+        Some(Input::Records(vec![record(message, partition, reading.epoch)]))
+    }
+
+    /// Whether some queue has more that is wanted.
+    pub fn has_more(&self) -> bool {
+        self.slots.iter().any(|slot| {
+            slot.reading.is_some()
+                && slot.flags.ready.load(Ordering::Acquire)
+                && slot.flags.wanted.load(Ordering::Acquire)
+        })
+    }
+
+    fn forget_what_is_not_held(&mut self) {
+        let held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in &mut self.slots {
+            let epoch = held.get(&slot.partition).copied();
+            slot.reading = slot.reading.filter(|reading| Some(reading.epoch) == epoch);
+        }
+    }
+
+    /// The client's position is past control records that were never handed out; it only moves
+    /// when its queue is polled, and the end was announced behind them.
+    fn follow_ends(&mut self, consumer: &BaseConsumer<Context>, ended: &[usize], to: &mut Round) {
+        if ended.is_empty() {
+            return;
+        }
+        let Ok(positions) = consumer.position() else { return };
+        for at in ended {
+            let Slot { partition, reading: Some(reading), .. } = &mut self.slots[*at] else {
+                continue;
+            };
+            let topic = self.shared.topic(partition.source);
+            let entry = positions.find_partition(&topic, partition.index);
+            let Some(RawOffset::Offset(position)) = entry.map(|entry| entry.offset()) else {
+                continue;
+            };
+            if position > reading.next.0 {
+                reading.next = Offset(position);
+                let (partition, epoch, position) = (*partition, reading.epoch, reading.next);
+                to.inputs.push(Input::End { partition, epoch, position });
+            }
+        }
+    }
+}
+
+enum Turn {
+    Drained { ended: bool },
+    More,
+}
+
+impl Slot {
+    fn turn(&mut self, batch: &mut Batch, round: &mut Round) -> Turn {
+        let Some(reading) = &mut self.reading else { return Turn::Drained { ended: false } };
+        let mut ended = false;
+        for _ in 0..TURN {
+            if batch.is_full() {
+                return Turn::More;
+            }
+            match self.queue.poll(std::time::Duration::ZERO) {
+                None => return Turn::Drained { ended },
+                Some(Ok(message)) => {
+                    reading.next = Offset(message.offset()).next();
+                    batch.push(&message, self.partition, reading.epoch);
+                    ended = false;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => ended = true,
+                Some(Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+                ))) => round.out_of_range.push((self.partition, reading.next)),
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                    round.fatal = Some(error);
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(partition = %self.partition, %error, "a fetch failed");
+                }
+            }
+        }
+        Turn::More
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    records: Vec<RawRecord>,
+    bytes: usize,
+    stamped: Option<Timestamp>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.records.len() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+    }
+
+    fn push(&mut self, message: &BorrowedMessage<'_>, partition: Partition, epoch: Epoch) {
+        if let RawTimestamp::LogAppendTime(time) = message.timestamp() {
+            self.stamped = self.stamped.max(Some(Timestamp::from_millis(time)));
+        }
+        self.bytes += message.payload_len() + message.key_len();
+        self.records.push(record(message, partition, epoch));
+    }
+
+    fn finish(self, shared: &Shared, round: &mut Round) {
+        if let Some(appended) = self.stamped {
+            shared.clock.observe_consumed(appended);
+        }
+        if !self.records.is_empty() {
+            round.inputs.push(Input::Records(self.records));
+        }
+    }
+}
+
+fn record(message: &BorrowedMessage<'_>, partition: Partition, epoch: Epoch) -> RawRecord {
+    let headers = message.headers().map(|headers| {
+        let value = |value: Option<&[u8]>| Bytes::copy_from_slice(value.unwrap_or_default());
+        headers.iter().map(|header| (header.key.to_owned(), value(header.value))).collect()
+    });
+    RawRecord {
+        partition,
+        epoch,
+        offset: Offset(message.offset()),
+        appended: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers: headers.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,227 @@
+//! The consumer on librdkafka's mock cluster: starts, records, commits, and what is restored.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use paynotify::{
+    clock::Clock,
+    engine::Commit,
+    kafka::{
+        ClientSettings, TopicNames,
+        consumer::{Assigned, Consumer, ConsumerHandle, Input, RawRecord},
+        position::FirstStart,
+    },
+    model::{Grade, Ladder, Offset, Partition, Source, Span},
+};
+use rdkafka::{
+    ClientConfig,
+    mocking::MockCluster,
+    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
+};
+use tokio::{sync::mpsc::Receiver, time::timeout};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Fixture {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    bootstrap: String,
+    ladder: Ladder,
+}
+
+struct Member {
+    handle: ConsumerHandle,
+    inputs: Receiver<Input>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        let bootstrap = cluster.bootstrap_servers();
+        let ladder = Ladder::new(vec![Span::from_secs(5)]).expect("a ladder");
+        let fixture = Self { bootstrap, ladder, cluster };
+        for source in [Source::Completions, fixture.grade()] {
+            let topic = names().of(source);
+            fixture.cluster.create_topic(&topic, 2, 1).expect("a topic");
+        }
+        fixture
+    }
+
+    fn grade(&self) -> Source {
+        Source::Grade(self.ladder.smallest())
+    }
+
+    fn produce(&self, source: Source, index: i32, value: &str) {
+        let mut config = ClientConfig::new();
+        let producer: BaseProducer =
+            config.set("bootstrap.servers", &self.bootstrap).create().expect("a producer");
+        let topic = names().of(source);
+        let record = BaseRecord::<str, str>::to(&topic).partition(index).key("k").payload(value);
+        producer.send(record).map_err(|(error, _)| error).expect("room");
+        producer.flush(DEADLINE).expect("an acknowledgement");
+    }
+
+    fn member(&self, first_start: Option<FirstStart>) -> Member {
+        let properties = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "200")];
+        let settings = ClientSettings {
+            bootstrap_servers: self.bootstrap.clone(),
+            group: "workers".into(),
+            properties: properties.map(|(key, value)| (key.into(), value.into())).into(),
+        };
+        let clock = Clock::without_offset();
+        let (handle, inputs) =
+            Consumer::start(&settings, names(), &self.ladder, first_start, clock)
+                .expect("a consumer");
+        Member { handle, inputs }
+    }
+}
+
+impl Member {
+    async fn input(&mut self) -> Input {
+        timeout(DEADLINE, self.inputs.recv()).await.expect("an input in time").expect("an input")
+    }
+
+    async fn assigned(&mut self) -> BTreeMap<Partition, Assigned> {
+        loop {
+            if let Input::Assigned(all) = self.input().await {
+                return all.into_iter().map(|one| (one.partition, one)).collect();
+            }
+        }
+    }
+
+    async fn records(&mut self, count: usize) -> Vec<RawRecord> {
+        let mut records = Vec::new();
+        while records.len() < count {
+            if let Input::Records(more) = self.input().await {
+                records.extend(more);
+            }
+        }
+        records
+    }
+
+    async fn committed(&mut self) -> Commit {
+        loop {
+            if let Input::Committed { commit, result } = self.input().await {
+                result.expect("the broker takes it");
+                return commit;
+            }
+        }
+    }
+
+    /// Stops, answering the last question with `commits`.
+    async fn stop(self, commits: Vec<Commit>) -> Vec<Partition> {
+        let Self { handle, mut inputs } = self;
+        let stopping = tokio::spawn(handle.stop(DEADLINE));
+        let mut revoked = Vec::new();
+        while let Some(input) = timeout(DEADLINE, inputs.recv()).await.expect("an end") {
+            if let Input::Revoking { partitions, reply } = input {
+                revoked = partitions;
+                reply.try_send(commits.clone()).expect("the consumer waits");
+            }
+        }
+        assert!(stopping.await.expect("no panic"), "stopped in time");
+        revoked
+    }
+}
+
+fn names() -> TopicNames {
+    TopicNames::new("completions")
+}
+
+fn partition(source: Source, index: i32) -> Partition {
+    Partition { source, index }
+}
+
+fn values(records: &[RawRecord]) -> Vec<&str> {
+    let mut values = Vec::new();
+    for record in records {
+        values.extend(record.value.as_deref().and_then(|value| std::str::from_utf8(value).ok()));
+    }
+    values.sort_unstable();
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_with_its_metadata_is_where_the_next_worker_begins() {
+    let fixture = Fixture::new();
+    let completions = partition(Source::Completions, 0);
+    for value in ["a", "b", "c"] {
+        fixture.produce(Source::Completions, 0, value);
+    }
+    fixture.produce(fixture.grade(), 1, "delayed");
+
+    let mut first = fixture.member(Some(FirstStart::Earliest));
+    let assigned = first.assigned().await;
+    assert_eq!(assigned.len(), 4, "completions and the grade, two partitions each");
+    let records = first.records(4).await;
+    assert_eq!(values(&records), ["a", "b", "c", "delayed"]);
+    assert_eq!(first.handle.assignment().len(), 4);
+
+    let epoch = assigned[&completions].epoch;
+    let commit =
+        Commit { partition: completions, epoch, position: Offset(1), metadata: "map".into() };
+    first.handle.commit(vec![commit.clone()]).expect("room");
+    assert_eq!(first.committed().await, commit);
+    let last = Commit { position: Offset(2), metadata: "last".into(), ..commit };
+    assert_eq!(first.stop(vec![last]).await.len(), 4);
+
+    let mut second = fixture.member(None);
+    let again = second.assigned().await;
+    assert_eq!(again[&completions].start, Offset(2));
+    assert_eq!(again[&completions].metadata.as_deref(), Some("last"));
+    assert_eq!(values(&second.records(2).await), ["c", "delayed"]);
+    second.stop(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_group_on_filled_topics_refuses_to_guess() {
+    let fixture = Fixture::new();
+    fixture.produce(fixture.grade(), 1, "old");
+    let mut member = fixture.member(None);
+    let message = loop {
+        if let Input::Fatal(error) = member.input().await {
+            break error.to_string();
+        }
+    };
+    assert_eq!(
+        message,
+        "group workers has no committed offset, but completions or its delay topics hold records: \
+         say with --first-start earliest, latest or a time what is meant"
+    );
+    assert!(member.handle.assignment().is_empty());
+    assert!(member.stop(Vec::new()).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unwanted_partition_waits_and_loses_nothing() {
+    let fixture = Fixture::new();
+    let mut member = fixture.member(None);
+    member.assigned().await;
+    member.handle.want(partition(Source::Completions, 0), false);
+    fixture.produce(Source::Completions, 0, "held");
+    fixture.produce(Source::Completions, 1, "free");
+    assert_eq!(values(&member.records(1).await), ["free"]);
+    member.handle.want(partition(Source::Completions, 0), true);
+    assert_eq!(values(&member.records(1).await), ["held"]);
+    member.stop(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_an_older_assignment_is_not_made() {
+    let fixture = Fixture::new();
+    let mut member = fixture.member(None);
+    member.assigned().await;
+    let grade = Grade::new(Span::from_secs(5));
+    let stale = Commit {
+        partition: partition(Source::Grade(grade), 0),
+        epoch: paynotify::engine::Epoch(0),
+        position: Offset(7),
+        metadata: String::new(),
+    };
+    member.handle.commit(vec![stale]).expect("room");
+    let result = loop {
+        if let Input::Committed { result, .. } = member.input().await {
+            break result;
+        }
+    };
+    assert_eq!(result, Err(paynotify::kafka::committer::Error::NotHeld));
+    member.stop(Vec::new()).await;
+}
