@@ -15,6 +15,7 @@ use paynotify::{
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    topic_partition_list::TopicPartitionListElem,
 };
 use support::kafka::broker;
 
@@ -38,7 +39,7 @@ fn committed(client: &ClientSettings, topic: &str, partitions: i32) -> Vec<Offse
     let mut list = TopicPartitionList::new();
     list.add_partition_range(topic, 0, partitions - 1);
     let list = consumer.committed_offsets(list, DEADLINE).unwrap();
-    list.elements().iter().map(|one| one.offset()).collect()
+    list.elements().iter().map(TopicPartitionListElem::offset).collect()
 }
 
 #[tokio::test]
