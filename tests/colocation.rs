@@ -289,7 +289,9 @@ async fn members_come_and_go_under_load_and_every_index_stays_whole() {
     let expected: i64 = produced.values().sum();
     let complete = async {
         // Progress is made by the member; looking at it has no event to wait for.
-        while scene.seen.lock().expect("no panic").records.len() as i64 != expected {
+        while i64::try_from(scene.seen.lock().expect("no panic").records.len()).ok()
+            != Some(expected)
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -20,7 +20,7 @@ async fn system(name: &str, partitions: i32) -> (System, Receiver) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_reaches_its_merchant_byte_for_byte_signed_and_is_committed() {
     let (mut system, receiver) = system("one", 2).await;
-    system.merchant("acme", &receiver.url("/acme"), json!({}));
+    system.merchant("acme", &receiver.url("/acme"), &json!({}));
     let worker = system.worker();
     let published = system.publish(&["acme"], ["evt_1".to_owned()]);
     let requests = receiver.wait_until(|all| !all.is_empty(), DEADLINE).await;
@@ -44,7 +44,7 @@ async fn an_event_reaches_its_merchant_byte_for_byte_signed_and_is_committed() {
 async fn a_merchant_that_fails_twice_is_retried_in_time_and_then_has_it() {
     let (mut system, receiver) = system("twice", 2).await;
     receiver.answer("/acme", Manner::FailTimes(2, 503));
-    system.merchant("acme", &receiver.url("/acme"), json!({ "intervals": ["1s", "2s"] }));
+    system.merchant("acme", &receiver.url("/acme"), &json!({ "intervals": ["1s", "2s"] }));
     let _worker = system.worker();
     system.publish(&["acme"], ["evt_1".to_owned()]);
     let requests = receiver.wait_until(|all| all.len() == 3, DEADLINE).await;

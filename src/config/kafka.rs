@@ -65,17 +65,6 @@ impl Kafka {
     }
 }
 
-impl From<&Kafka> for crate::kafka::ClientSettings {
-    fn from(kafka: &Kafka) -> Self {
-        let properties = kafka.properties.iter();
-        Self {
-            bootstrap_servers: kafka.bootstrap_servers.clone(),
-            group: kafka.group.clone(),
-            properties: properties.map(|(name, value)| (name.into(), value.into())).collect(),
-        }
-    }
-}
-
 impl Properties {
     /// Name and value of each, secrets included: for the client only.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {

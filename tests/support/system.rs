@@ -109,17 +109,17 @@ impl System {
     }
 
     /// Puts a merchant with one endpoint into the directory; `policy` over the defaults.
-    pub fn merchant(&mut self, id: &str, url: &str, policy: Value) {
+    pub fn merchant(&mut self, id: &str, url: &str, policy: &Value) {
         let endpoints = json!([{
             "id": "main",
             "url": url,
             "policy": policy,
             "secrets": [{ "id": "s1", "kind": "hmac", "value": SECRET }],
         }]);
-        self.merchant_with(id, endpoints);
+        self.merchant_with(id, &endpoints);
     }
 
-    pub fn merchant_with(&mut self, id: &str, endpoints: Value) {
+    pub fn merchant_with(&mut self, id: &str, endpoints: &Value) {
         let entry = json!({ "format": 1, "merchant_id": id, "name": id, "endpoints": endpoints });
         self.merchants.insert(id.to_owned(), entry);
         let lines: Vec<String> = self.merchants.values().map(Value::to_string).collect();

@@ -187,6 +187,7 @@ struct Pace {
 }
 
 impl Pace {
+    #[expect(clippy::disallowed_methods, reason = "a short command that has nothing else to do")]
     fn wait(&mut self) {
         thread::sleep(self.next.saturating_duration_since(Instant::now()));
         self.next = self.next.max(Instant::now()) + self.step;

@@ -45,6 +45,7 @@ pub async fn commit(
         loop {
             match attempt(&consumer, &topics, partitions) {
                 Err(error) if passes(&error) && Instant::now() < end => {
+                    #[expect(clippy::disallowed_methods, reason = "bounded, on a blocking thread")]
                     std::thread::sleep(AGAIN);
                 }
                 answer => return answer,
