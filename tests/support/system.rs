@@ -110,20 +110,30 @@ impl System {
 
     /// Puts a merchant with one endpoint into the directory; `policy` over the defaults.
     pub fn merchant(&mut self, id: &str, url: &str, policy: &Value) {
-        let endpoints = json!([{
-            "id": "main",
-            "url": url,
-            "policy": policy,
-            "secrets": [{ "id": "s1", "kind": "hmac", "value": SECRET }],
-        }]);
-        self.merchant_with(id, &endpoints);
+        self.add_merchant(id, url, policy);
+        self.write_directory();
     }
 
     pub fn merchant_with(&mut self, id: &str, endpoints: &Value) {
+        self.add(id, endpoints);
+        self.write_directory();
+    }
+
+    /// Like [`System::merchant`], for many: not seen before [`System::write_directory`].
+    pub fn add_merchant(&mut self, id: &str, url: &str, policy: &Value) {
+        let secrets = json!([{ "id": "s1", "kind": "hmac", "value": SECRET }]);
+        let endpoint = json!({ "id": "main", "url": url, "policy": policy, "secrets": secrets });
+        self.add(id, &json!([endpoint]));
+    }
+
+    fn add(&mut self, id: &str, endpoints: &Value) {
         let entry = json!({ "format": 1, "merchant_id": id, "name": id, "endpoints": endpoints });
         self.merchants.insert(id.to_owned(), entry);
+    }
+
+    /// Renames the directory file into place, so that no worker reads half of it.
+    pub fn write_directory(&self) {
         let lines: Vec<String> = self.merchants.values().map(Value::to_string).collect();
-        // Renamed into place, so that no worker reads half a file.
         let path = self.directory.path().join("new");
         std::fs::write(&path, lines.join("\n") + "\n").unwrap();
         std::fs::rename(path, self.directory_file()).unwrap();
@@ -262,6 +272,24 @@ impl System {
             .collect()
     }
 
+    /// Metadata of the commit of a partition; empty without one.
+    pub fn metadata(&self, topic: &str, index: i32) -> String {
+        let consumer: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition(topic, index);
+        let committed = consumer.committed_offsets(wanted, DEADLINE).unwrap();
+        committed
+            .find_partition(topic, index)
+            .map(|found| found.metadata().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Id of the cluster.
+    pub fn cluster(&self) -> String {
+        let consumer: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
+        consumer.client().fetch_cluster_id(DEADLINE).unwrap()
+    }
+
     /// Waits until everything on completions and the ladder is committed to its end.
     pub fn await_rest(&self, deadline: Duration) {
         let topics = self.topics();
@@ -302,6 +330,16 @@ impl Worker {
 
     pub fn get(&self, path: &str) -> (u16, String) {
         get(&self.admin, path).expect("the admin server answers")
+    }
+
+    /// What `/status` says.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.get("/status").1).unwrap()
+    }
+
+    /// How many partitions of completions and the ladder it holds.
+    pub fn partitions(&self) -> usize {
+        self.status()["partitions"].as_array().map_or(0, Vec::len)
     }
 
     pub fn log(&self) -> String {
