@@ -1,1 +1,5 @@
-fn main() {}
+//! Arguments → configuration → telemetry → run → exit status.
+
+fn main() -> std::process::ExitCode {
+    paynotify::cli::main()
+}

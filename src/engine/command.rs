@@ -205,6 +205,8 @@ pub struct DeliveryReport {
     pub kind: Option<EventType>,
     /// The merchant, where known.
     pub merchant: Option<MerchantId>,
+    /// Key, value and headers of the publisher.
+    pub content: Arc<Content>,
     /// The endpoint, where one was chosen.
     pub endpoint: Option<Arc<Endpoint>>,
     /// Its id even where the endpoint is gone.

@@ -1,5 +1,231 @@
-//! Decides everything, touches nothing: no I/O, no clock, no randomness, no logging.
+//! Decides everything, touches nothing: no I/O, no clock, no randomness, no logging, no async.
+//!
+//! # How to call it
+//!
+//! [`Engine`] is a state machine. The caller tells it what the world reports, with the broker time
+//! at which it did, and then does what it says:
+//!
+//! 1. `handle_*` for everything that happened: partitions were assigned ([`Engine::handle_assigned`])
+//!    or lost, a record was read ([`Engine::handle_record`]), an attempt ended
+//!    ([`Engine::handle_attempted`]), a route was answered ([`Engine::handle_routed`]), a commit was
+//!    answered ([`Engine::handle_committed`]), the directory changed ([`Engine::handle_merchant`]).
+//! 2. [`Engine::poll_command`] until it returns `None`, executing each [`Command`]. Commands are
+//!    started, not awaited; `Attempt`, `Route` and `Commit` are answered later by their `handle_*`,
+//!    each exactly once.
+//! 3. [`Engine::poll_timeout`] says when to call [`Engine::handle_timeout`] if nothing else happens.
+//!
+//! To give partitions back: [`Engine::begin_revoke`], steps 1–3 until [`Engine::is_drained`] or the
+//! caller's deadline, then [`Engine::finish_revoke`], which returns the last commits. Answers that
+//! come later change nothing, since their work is of an older [`Epoch`].
+//!
+//! Time never goes backwards between calls. Every call is bounded by what it was given.
 
+mod assignment;
 mod command;
+mod deliver;
+mod fair_queue;
+mod hold;
+mod intake;
+mod lane;
+mod ledger;
+mod offset_map;
+mod route;
+mod schedule;
+mod settle;
+mod status;
+mod timers;
+mod verdict;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
 
 pub use command::*;
+pub use hold::HoldBounds;
+pub use lane::LaneKey;
+pub use offset_map::{Ignored, METADATA_LIMIT, OffsetMap};
+pub use status::{LaneStatus, PartitionStatus, Status};
+
+use self::{
+    fair_queue::{FairQueue, Place},
+    hold::{HeldBytes, Hold},
+    lane::DeliveryId,
+    timers::{Timer, Timers},
+};
+use crate::{
+    envelope::Envelope,
+    model::{Endpoint, Ladder, Merchant, MerchantId, Partition, Span, Timestamp},
+};
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Id of the cluster, written into the metadata of commits.
+    pub cluster: String,
+    /// The delay topics.
+    pub ladder: Ladder,
+    /// Attempts at a time in all.
+    pub max_in_flight: usize,
+    /// Deliveries that may wait in one lane.
+    pub lane_records: usize,
+    /// Bounds on what is held.
+    pub hold: HoldBounds,
+    /// How long an event of an unknown merchant stays on the ladder.
+    pub unknown_merchant_grace: Span,
+    /// The longest grade on which something is parked.
+    pub longest_parking: Span,
+    /// A finished offset is committed at the latest after this.
+    pub commit_interval: Span,
+    /// A partition with so many finished offsets is committed at once.
+    pub commit_every: u32,
+    /// Every held partition is committed again after this, moved or not.
+    pub commit_refresh: Span,
+}
+
+/// The longest grade for a full lane.
+const FULL_LANE_PARKING: Span = Span::from_secs(600);
+/// Deliveries of an event that lag behind a resolved one by this are routed.
+const FAN_OUT_PATIENCE: Span = Span::from_secs(1);
+/// A refused commit is tried again after this.
+const COMMIT_AGAIN: Span = Span::from_millis(500);
+
+/// Decides about every record of the partitions that it holds.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    directory: HashMap<MerchantId, Arc<Merchant>>,
+    holds: BTreeMap<Partition, Hold>,
+    held: HeldBytes,
+    paused: BTreeSet<Partition>,
+    deliveries: HashMap<DeliveryId, Delivery>,
+    next_delivery: u64,
+    lanes: FairQueue,
+    attempts: HashMap<AttemptId, InFlight>,
+    next_attempt: u64,
+    routes: HashMap<RouteId, DeliveryId>,
+    next_route: u64,
+    timers: Timers,
+    commands: VecDeque<Command>,
+    /// Partitions whose blocked records are to be weighed.
+    unbalanced: BTreeSet<Partition>,
+    /// Deliveries whose route the broker would not take.
+    stuck: BTreeSet<DeliveryId>,
+    attempting: bool,
+}
+
+/// One event for one endpoint, or one event whose endpoints are not known yet.
+#[derive(Debug)]
+struct Delivery {
+    record: Arc<Record>,
+    epoch: Epoch,
+    envelope: Envelope,
+    endpoint: Option<Arc<Endpoint>>,
+    due: Timestamp,
+    stage: Stage,
+    /// Routes in a row that the broker did not take.
+    failures: u32,
+}
+
+/// What a delivery is waiting for.
+#[derive(Debug)]
+enum Stage {
+    /// For its time.
+    Resting,
+    /// For its turn.
+    Queued(Place),
+    /// For the merchant.
+    Attempting,
+    /// For the broker.
+    Routing(Destination),
+    /// To be routed again.
+    RoutingAgain(Destination),
+}
+
+#[derive(Debug)]
+struct InFlight {
+    lane: fair_queue::LaneId,
+    delivery: DeliveryId,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Engine {
+    /// An engine that holds nothing and knows nobody.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            directory: HashMap::new(),
+            holds: BTreeMap::new(),
+            held: HeldBytes::default(),
+            paused: BTreeSet::new(),
+            deliveries: HashMap::new(),
+            next_delivery: 0,
+            lanes: FairQueue::new(settings.max_in_flight),
+            attempts: HashMap::new(),
+            next_attempt: 0,
+            routes: HashMap::new(),
+            next_route: 0,
+            timers: Timers::default(),
+            commands: VecDeque::new(),
+            unbalanced: BTreeSet::new(),
+            stuck: BTreeSet::new(),
+            attempting: true,
+            settings,
+        }
+    }
+
+    /// A merchant is new or has changed (`Some`), or is gone (`None`). Deliveries in flight end
+    /// under the entry with which they began; those that wait begin under the new one.
+    pub fn handle_merchant(&mut self, id: &MerchantId, merchant: Option<Arc<Merchant>>) {
+        match merchant {
+            Some(merchant) => self.directory.insert(id.clone(), merchant),
+            None => self.directory.remove(id),
+        };
+    }
+
+    /// How many merchants are known.
+    pub fn merchants(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// Attempts running now, late ones of partitions given back included.
+    pub fn in_flight(&self) -> usize {
+        self.lanes.in_flight()
+    }
+
+    /// Whether new attempts may begin; for a clock that cannot be trusted to sign.
+    pub fn allow_attempts(&mut self, allowed: bool) {
+        self.attempting = allowed;
+    }
+
+    /// What to do next; `None` when all is done for now.
+    pub fn poll_command(&mut self, now: Timestamp) -> Option<Command> {
+        if self.commands.is_empty() {
+            self.start_attempts(now);
+            self.balance(now);
+        }
+        self.commands.pop_front()
+    }
+
+    /// When [`Engine::handle_timeout`] is to be called.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Due(delivery) => self.release(now, delivery),
+                Timer::FanOut { partition, epoch, offset } => {
+                    self.route_laggards(now, partition, epoch, offset);
+                }
+                Timer::RouteAgain(delivery) => self.route_again(delivery),
+                Timer::Commit { partition, epoch } => self.commit_if_due(now, partition, epoch),
+                Timer::Refresh { partition, epoch } => self.refresh_commit(now, partition, epoch),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

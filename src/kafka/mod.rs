@@ -3,12 +3,16 @@
 //! [`ClientSettings`] is the only place that makes librdkafka configurations, so safe defaults and
 //! refusals hold for every client. [`TopicNames`] is the only place that spells topic names.
 
+pub mod admin;
 pub mod client;
 pub mod committer;
 pub mod consumer;
 mod error;
 mod names;
 pub mod position;
+pub mod producer;
+pub mod table;
+pub mod topics;
 
 pub use client::{ClientSettings, LogContext};
 pub use error::{Error, UnsafeProperty};

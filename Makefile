@@ -1,0 +1,32 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+# Each calls what it needs of `setup`, which does nothing when everything is there.
+
+.DEFAULT_GOAL := help
+# Where rustup puts cargo, for shells that do not know it yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+.PHONY: help setup demo test bench fmt lint
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install what building and testing need, or say what is missing
+	@tools/setup build kafka artefacts
+
+demo: ## broker, merchants, publisher and worker in one process, about 30 seconds
+	@tools/setup build
+	@cargo run --quiet -- demo
+
+test: ## style, unit, mock broker, real Kafka, artefacts, demo; ends with a count per layer
+	@tools/setup build kafka artefacts
+	@tools/test
+
+bench: ## deliveries per second beside a bare HTTP client; writes target/bench/summary.json
+	@tools/setup build kafka
+	cargo bench --bench '*'
+
+fmt: ## format the sources
+	cargo fmt --all
+
+lint: ## the style checks of `make test` alone
+	@tools/setup build
+	@tools/lint

@@ -1,0 +1,147 @@
+//! The only reader of configuration file and environment; typed settings come out.
+//!
+//! A value comes from the first of these that has it: flag, environment
+//! (`PAYNOTIFY_<SECTION>__<KEY>`), file (TOML), default. Every value remembers which it was, every
+//! mistake is reported with its key, its place and its remedy, and all mistakes are reported at
+//! once. Nothing here talks to Kafka or the network.
+
+mod environment;
+mod error;
+mod file;
+mod kafka;
+mod origin;
+mod policy;
+mod reader;
+mod sections;
+mod setting;
+mod size;
+
+use std::path::{Path, PathBuf};
+
+pub use error::{Error, Problem};
+pub use kafka::{Kafka, Properties};
+pub use origin::{Effective, Origin};
+pub use policy::Defaults;
+pub use sections::{
+    Admin, AttemptsLog, Commit, Delivery, Directory, Events, Hold, Lanes, Log, LogFormat, Parking,
+    Shutdown, Topics,
+};
+pub use size::{Size, SizeError};
+
+use reader::Reader;
+
+/// The file that is read when none is named, if it is there.
+pub const DEFAULT_FILE: &str = "paynotify.toml";
+
+/// The commented default configuration, the same values as [`Config::default`].
+pub const DEFAULT_TEXT: &str = include_str!("../deploy/paynotify.toml");
+
+/// Every setting of the program, checked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// How to reach Kafka and as whom.
+    pub kafka: Kafka,
+    /// Names and delays of the topics.
+    pub topics: Topics,
+    /// Where merchants come from.
+    pub directory: Directory,
+    /// What merchants get that do not say otherwise.
+    pub defaults: Defaults,
+    /// Deliveries that wait without an attempt.
+    pub parking: Parking,
+    /// Limits of HTTP requests.
+    pub delivery: Delivery,
+    /// Limits of events.
+    pub events: Events,
+    /// Limits of an endpoint's queue.
+    pub lanes: Lanes,
+    /// Limits of what a worker holds in memory.
+    pub hold: Hold,
+    /// When positions are committed.
+    pub commit: Commit,
+    /// The delivery log.
+    pub attempts_log: AttemptsLog,
+    /// Metrics, health and status.
+    pub admin: Admin,
+    /// The end of a worker.
+    pub shutdown: Shutdown,
+    /// The program's own log.
+    pub log: Log,
+}
+
+/// Where settings are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// The configuration file and its text; the name is for messages.
+    pub file: Option<(String, String)>,
+    /// Environment variables; those that are not ours are passed over.
+    pub environment: Vec<(String, String)>,
+    /// `key=value` of `--set`, in order.
+    pub flags: Vec<(String, String)>,
+}
+
+/// A configuration and where each of its values came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The typed settings.
+    pub config: Config,
+    /// Every effective value in the order of the default file, secrets redacted.
+    pub effective: Vec<Effective>,
+}
+
+impl Inputs {
+    /// Reads the file (`-` is standard input; without a name [`DEFAULT_FILE`], if present) and
+    /// takes the environment of this process.
+    pub fn of_process(file: Option<&Path>, flags: Vec<(String, String)>) -> Result<Self, Error> {
+        let path = match file {
+            Some(path) => Some(path.to_owned()),
+            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+        };
+        let file = path.map(|path| file::read(&path)).transpose()?;
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| environment::is_ours(name))
+            .map(|(name, value)| match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                Err(_) => Err(Error::NotText(name)),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { file, environment, flags })
+    }
+
+    /// Reads every setting and checks them together.
+    pub fn load(&self) -> Result<Loaded, Error> {
+        let mut reader = Reader::default();
+        if let Some((name, text)) = &self.file {
+            file::parse(name, text, &mut reader)?;
+        }
+        environment::parse(&self.environment, &mut reader);
+        for (key, value) in &self.flags {
+            reader.flag(key, value);
+        }
+        let mut config = Config::default();
+        config.read(&mut reader);
+        let effective = reader.finish()?;
+        Ok(Loaded { config, effective })
+    }
+}
+
+impl Config {
+    /// Takes every section; the order is that of `config show`.
+    fn read(&mut self, reader: &mut Reader) {
+        self.kafka.read(reader);
+        self.topics.read(reader);
+        self.directory.read(reader);
+        self.defaults.read(reader);
+        self.parking.read(reader, &self.topics);
+        self.delivery.read(reader);
+        self.events.read(reader);
+        self.lanes.read(reader);
+        self.hold.read(reader);
+        self.commit.read(reader);
+        self.attempts_log.read(reader);
+        self.admin.read(reader);
+        self.shutdown.read(reader);
+        self.log.read(reader);
+    }
+}

@@ -1,0 +1,125 @@
+//! `[defaults.policy]`: what an endpoint gets that does not say otherwise.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Acknowledge, Policy, Span, StatusSet};
+
+use super::{
+    kafka::REDACTED,
+    reader::{Reader, Value},
+    setting::Setting,
+};
+
+/// Headers that the request itself, its signature or its trace needs.
+const RESERVED: [&str; 9] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "user-agent",
+];
+
+/// What merchants get that do not say otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Defaults {
+    /// Policy of an endpoint without one.
+    pub policy: Policy,
+}
+
+/// How requests are signed.
+#[derive(Clone, Copy, PartialEq)]
+enum Dialect {
+    Standard,
+    None,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        const HOUR: u64 = 3_600;
+        let seconds = [5, 15, 30, 120, 600, 1_800, HOUR, 3 * HOUR, 6 * HOUR];
+        let last = [12 * HOUR; 4];
+        let intervals = seconds.into_iter().chain(last).map(Span::from_secs).collect();
+        Self {
+            policy: Policy {
+                intervals,
+                max_age: Span::from_secs(96 * HOUR),
+                timeout: Span::from_secs(10),
+                max_in_flight: 8,
+                acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
+                signed: true,
+                headers: Vec::new(),
+            },
+        }
+    }
+}
+
+impl Defaults {
+    pub(super) fn read(&mut self, reader: &mut Reader) {
+        let policy = &mut self.policy;
+        reader.read("defaults.policy.intervals", &mut policy.intervals);
+        reader.read("defaults.policy.max_age", &mut policy.max_age);
+        reader.read("defaults.policy.timeout", &mut policy.timeout);
+        reader.read("defaults.policy.max_in_flight", &mut policy.max_in_flight);
+        let mut dialect = if policy.signed { Dialect::Standard } else { Dialect::None };
+        reader.read("defaults.policy.dialect", &mut dialect);
+        policy.signed = dialect == Dialect::Standard;
+        reader.read("defaults.policy.acknowledge.statuses", &mut policy.acknowledge.statuses);
+        read_headers(policy, reader);
+
+        let sum = policy.intervals.iter().fold(Span::ZERO, |sum, interval| sum.plus(*interval));
+        if policy.max_age < sum {
+            let what = format!("{} is less than the sum of the intervals, {sum}", policy.max_age);
+            let remedy = format!("write at least {sum}, or shorten defaults.policy.intervals");
+            reader.refuse("defaults.policy.max_age", what, remedy);
+        }
+        if policy.timeout < Span::from_millis(100) || policy.timeout > Span::from_secs(120) {
+            let what = format!("{} is out of range", policy.timeout);
+            reader.refuse("defaults.policy.timeout", what, "write a duration from 100ms to 2m");
+        }
+    }
+}
+
+/// Headers may carry credentials of a merchant's gateway: their values are never shown.
+fn read_headers(policy: &mut Policy, reader: &mut Reader) {
+    const PREFIX: &str = "defaults.policy.headers.";
+    let mut headers = BTreeMap::new();
+    reader.read_map(PREFIX, &mut headers, |_, _| format!("{REDACTED:?}"));
+    for (name, value) in &headers {
+        let ours = ["webhook-", "paynotify-"].iter().any(|prefix| name.starts_with(prefix))
+            || RESERVED.contains(&name.as_str());
+        let key = format!("{PREFIX}{name}");
+        if name.parse::<reqwest::header::HeaderName>().is_err() || name.to_lowercase() != *name {
+            reader.refuse(&key, "not a header name", "write a name such as x-shop, in lower case");
+        } else if ours {
+            reader.refuse(&key, "paynotify sets this header itself", "remove it");
+        } else if reqwest::header::HeaderValue::from_str(value).is_err() {
+            reader.refuse(&key, "not a header value", "write visible ASCII characters");
+        }
+    }
+    policy.headers = headers.into_iter().collect();
+}
+
+impl Setting for Dialect {
+    const WANTED: &'static str = "\"standard\" (Standard Webhooks) or \"none\" (unsigned)";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "standard" => Ok(Self::Standard),
+            "none" => Ok(Self::None),
+            _ => Err(format!("{text:?} is not a dialect of this version")),
+        }
+    }
+
+    fn from_value(value: &Value) -> Result<Self, String> {
+        String::from_value(value).and_then(|text| Self::from_text(&text))
+    }
+
+    fn show(&self) -> Option<String> {
+        let name = if *self == Self::Standard { "standard" } else { "none" };
+        Some(format!("{name:?}"))
+    }
+}

@@ -1,0 +1,317 @@
+//! A delivery's time has come: to whom it goes, whether it may go now, and whose turn it is.
+
+use std::sync::Arc;
+
+use super::{
+    Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, FULL_LANE_PARKING,
+    InFlight, Report, Stage,
+    fair_queue::Place,
+    lane::{DeliveryId, LaneKey},
+    schedule::{self, Wait},
+};
+use crate::{
+    event::Undecodable,
+    model::{Endpoint, EndpointId, Event, Merchant, State, Timestamp},
+};
+
+/// Id of the endpoint that stands for an event's own `notify_url`.
+const NOTIFY_URL: &str = "notify_url";
+
+impl Engine {
+    /// A delivery has waited long enough on its topic; it may have further to go.
+    pub(super) fn release(&mut self, now: Timestamp, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        if !matches!(delivery.stage, Stage::Resting) || delivery.due > now {
+            return;
+        }
+        if let Some(due) = delivery.envelope.due.filter(|due| *due > now) {
+            match schedule::wait(&self.settings.ladder, now, due) {
+                Wait::Over => {}
+                Wait::Rest => return self.rest(id, due),
+                Wait::Hop(grade) => return self.hop(id, grade),
+            }
+        }
+        // Lateness counts from what the schedule said, not from when the topic let it go.
+        delivery.due = delivery.envelope.due.unwrap_or(delivery.due);
+        if delivery.envelope.parked > 0
+            && let Some(key) = lane_key_of(delivery)
+        {
+            self.lanes.returned(&key);
+        }
+        self.address(now, id);
+    }
+
+    /// Waits in memory until `due`.
+    pub(super) fn rest(&mut self, id: DeliveryId, due: Timestamp) {
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.due = due;
+            delivery.stage = Stage::Resting;
+            self.timers.set(due, super::Timer::Due(id));
+        }
+    }
+
+    /// Finds the endpoints of a delivery in the directory as it is now.
+    fn address(&mut self, now: Timestamp, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else {
+            return;
+        };
+        let event = match &delivery.record.event {
+            Ok(event) => Arc::clone(event),
+            Err(why) => {
+                let (reason, message) = match why {
+                    Undecodable::NoEvent(message) => (DeadReason::Undecodable, message.clone()),
+                    Undecodable::Invalid(message) => (DeadReason::Invalid, message.clone()),
+                };
+                return self.bury(now, id, reason, message);
+            }
+        };
+        let Some(merchant) = self.directory.get(&event.merchant).map(Arc::clone) else {
+            return self.await_merchant(now, id);
+        };
+        match delivery.envelope.endpoint.clone() {
+            Some(wanted) => {
+                if let Some(endpoint) = endpoint_of(&merchant, &event, &wanted) {
+                    self.admit(now, id, &merchant, &endpoint);
+                } else {
+                    let message = format!("merchant {} has no endpoint {wanted}", merchant.id);
+                    self.bury(now, id, DeadReason::EndpointRemoved, message);
+                }
+            }
+            None => self.fan_out(now, id, &merchant, &event),
+        }
+    }
+
+    fn fan_out(&mut self, now: Timestamp, id: DeliveryId, merchant: &Merchant, event: &Event) {
+        let endpoints = if event.notify_url.is_some() {
+            let Some(endpoint) = notify_url_endpoint(merchant, event) else {
+                let message = format!(
+                    "notify_url names a host that is not in notify_url_hosts of merchant {}",
+                    merchant.id
+                );
+                return self.bury(now, id, DeadReason::Invalid, message);
+            };
+            vec![endpoint]
+        } else {
+            merchant.endpoints.iter().filter(|one| one.wants(&event.kind)).cloned().collect()
+        };
+        let Some((first, others)) = endpoints.split_first() else {
+            self.report_event(EventOutcome::Filtered);
+            self.report_without_attempt(now, id, super::DeliveryOutcome::Filtered, None, None);
+            return self.resolve(now, id);
+        };
+        if !others.is_empty() {
+            self.report_event(EventOutcome::FannedOut);
+        }
+        let copies: Vec<_> =
+            others.iter().filter_map(|endpoint| Some((self.copy(id)?, endpoint))).collect();
+        self.admit(now, id, merchant, first);
+        for (copy, endpoint) in copies {
+            self.admit(now, copy, merchant, endpoint);
+        }
+    }
+
+    /// One more delivery of the same record.
+    fn copy(&mut self, of: DeliveryId) -> Option<DeliveryId> {
+        let original = self.deliveries.get(&of)?;
+        let copy = Delivery {
+            record: Arc::clone(&original.record),
+            epoch: original.epoch,
+            envelope: original.envelope.clone(),
+            endpoint: None,
+            due: original.due,
+            stage: Stage::Resting,
+            failures: 0,
+        };
+        let id = DeliveryId(self.next_delivery);
+        self.next_delivery += 1;
+        let hold = self.holds.get_mut(&copy.record.partition)?;
+        hold.add_delivery(copy.record.offset, id);
+        self.deliveries.insert(id, copy);
+        Some(id)
+    }
+
+    /// Gives a delivery its endpoint and its place in that endpoint's lane.
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        id: DeliveryId,
+        merchant: &Merchant,
+        endpoint: &Arc<Endpoint>,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        delivery.envelope.endpoint = Some(endpoint.id.clone());
+        delivery.endpoint = Some(Arc::clone(endpoint));
+        if let Some(message) = expired_while_parked(delivery, endpoint, now) {
+            return self.bury(now, id, DeadReason::Expired, message);
+        }
+        match state_of(merchant, endpoint) {
+            State::Active if !endpoint.can_sign(now) => return self.park(now, id, "no_secret"),
+            State::Active => {}
+            State::Paused => return self.park(now, id, "paused"),
+            State::Disabled => {
+                let message = format!("endpoint {} of {} is disabled", endpoint.id, merchant.id);
+                return self.bury(now, id, DeadReason::Disabled, message);
+            }
+        }
+        self.queue(now, id, endpoint);
+    }
+
+    fn queue(&mut self, now: Timestamp, id: DeliveryId, endpoint: &Endpoint) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        let Some(key) = lane_key_of(delivery) else {
+            return;
+        };
+        let partition = delivery.record.partition;
+        let lane = self.lanes.lane(key, partition.index, endpoint.policy.max_in_flight);
+        let accepted = delivery.envelope.accepted;
+        let place = Place { lane, source: partition.source, accepted, delivery: id };
+        delivery.stage = Stage::Queued(place);
+        self.lanes.push(place);
+        self.unbalanced.insert(partition);
+        // An older delivery takes the place of a fresher one.
+        if self.lanes.get(lane).waiting() > self.settings.lane_records
+            && let Some(newest) = self.lanes.newest(lane, None)
+        {
+            self.spill(now, newest);
+        }
+    }
+
+    /// Parks a delivery that waits in a lane for about as long as the lane needs.
+    fn spill(&mut self, now: Timestamp, place: Place) {
+        let wait = self.lanes.get(place.lane).estimated_wait();
+        let longest = FULL_LANE_PARKING.min(self.settings.longest_parking);
+        let grade = schedule::estimated_grade(&self.settings.ladder, wait, longest);
+        self.lanes.parked(place.lane);
+        self.lanes.remove(place);
+        self.park_on(now, place.delivery, grade, "full_lane");
+    }
+
+    /// Keeps blocked records from holding more than half of a partition's bound.
+    pub(super) fn balance(&mut self, now: Timestamp) {
+        let half = self.settings.hold.records / 2;
+        while let Some(partition) = self.unbalanced.pop_first() {
+            if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
+                continue;
+            }
+            while self.lanes.blocked(partition) > half {
+                let Some(place) = self.lanes.newest_of_longest(partition) else {
+                    break;
+                };
+                self.spill(now, place);
+            }
+        }
+    }
+
+    /// Starts what has its turn, until the slots are taken.
+    pub(super) fn start_attempts(&mut self, now: Timestamp) {
+        while self.attempting {
+            let Some(place) = self.lanes.start_next() else {
+                return;
+            };
+            self.start(now, place);
+        }
+    }
+
+    fn start(&mut self, now: Timestamp, place: Place) {
+        let id = place.delivery;
+        let current = self.deliveries.get(&id).and_then(|delivery| self.current(delivery));
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return self.lanes.cancel(place.lane);
+        };
+        let (Some((state, endpoint)), Ok(event)) = (current, &delivery.record.event) else {
+            // The directory has changed since it was queued.
+            delivery.stage = Stage::Resting;
+            self.lanes.cancel(place.lane);
+            return self.address(now, id);
+        };
+        if state != State::Active || !endpoint.can_sign(now) {
+            delivery.stage = Stage::Resting;
+            self.lanes.cancel(place.lane);
+            return self.address(now, id);
+        }
+        let attempt = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        let command = Attempt {
+            id: attempt,
+            event: Arc::clone(event),
+            content: Arc::clone(&delivery.record.content),
+            endpoint: Arc::clone(&endpoint),
+            number: delivery.envelope.attempts.saturating_add(1),
+        };
+        delivery.endpoint = Some(Arc::clone(&endpoint));
+        delivery.stage = Stage::Attempting;
+        self.unbalanced.insert(delivery.record.partition);
+        self.attempts.insert(attempt, InFlight { lane: place.lane, delivery: id, endpoint });
+        self.commands.push_back(Command::Attempt(command));
+    }
+
+    /// The endpoint of a delivery as the directory has it now.
+    fn current(&self, delivery: &Delivery) -> Option<(State, Arc<Endpoint>)> {
+        let event = delivery.record.event.as_ref().ok()?;
+        let merchant = self.directory.get(&event.merchant)?;
+        let endpoint = endpoint_of(merchant, event, delivery.envelope.endpoint.as_ref()?)?;
+        Some((state_of(merchant, &endpoint), endpoint))
+    }
+
+    pub(super) fn report_event(&mut self, outcome: EventOutcome) {
+        self.commands.push_back(Command::Report(Report::EventResolved { outcome }));
+    }
+}
+
+fn lane_key_of(delivery: &Delivery) -> Option<LaneKey> {
+    let event = delivery.record.event.as_ref().ok()?;
+    let endpoint = delivery.envelope.endpoint.clone()?;
+    let by_url = (endpoint.as_str() == NOTIFY_URL).then_some(event.notify_url.as_ref()).flatten();
+    let host = by_url.and_then(|url| Some(url::Url::parse(url).ok()?.host_str()?.to_owned()));
+    Some(LaneKey { merchant: event.merchant.clone(), endpoint, host })
+}
+
+fn endpoint_of(merchant: &Merchant, event: &Event, id: &EndpointId) -> Option<Arc<Endpoint>> {
+    if id.as_str() == NOTIFY_URL {
+        return notify_url_endpoint(merchant, event);
+    }
+    merchant.endpoints.iter().find(|endpoint| endpoint.id == *id).cloned()
+}
+
+/// The endpoint `notify_url`: the event's address with policy and secrets of the merchant's first
+/// active endpoint, where the merchant allows that host.
+fn notify_url_endpoint(merchant: &Merchant, event: &Event) -> Option<Arc<Endpoint>> {
+    let url = url::Url::parse(event.notify_url.as_ref()?).ok()?;
+    let host = url.host_str()?;
+    if !merchant.notify_url_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
+        return None;
+    }
+    let model = merchant
+        .endpoints
+        .iter()
+        .find(|endpoint| endpoint.state == State::Active)
+        .or(merchant.endpoints.first())?;
+    let id = EndpointId::parse(NOTIFY_URL).ok()?;
+    Some(Arc::new(Endpoint { id, url, events: Vec::new(), ..Endpoint::clone(model) }))
+}
+
+fn state_of(merchant: &Merchant, endpoint: &Endpoint) -> State {
+    if merchant.state == State::Active { endpoint.state } else { merchant.state }
+}
+
+fn expired_while_parked(
+    delivery: &Delivery,
+    endpoint: &Endpoint,
+    now: Timestamp,
+) -> Option<String> {
+    let envelope = &delivery.envelope;
+    let first = envelope.first_attempt.filter(|_| envelope.attempts > 0)?;
+    let limit = first + endpoint.policy.max_age;
+    (envelope.parked > 0 && now > limit).then(|| {
+        format!(
+            "reached max_age {} while parked ({} times)",
+            endpoint.policy.max_age, envelope.parked
+        )
+    })
+}

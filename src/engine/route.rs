@@ -1,0 +1,234 @@
+//! Records go to a grade or to the dead-letter topic; a delivery is resolved when the broker has
+//! acknowledged that, and not before.
+
+use std::sync::Arc;
+
+use super::{
+    Command, DeadLetter, DeadReason, DeliveryId, DeliveryOutcome, DeliveryReport, Destination,
+    Engine, Epoch, EventOutcome, Report, Route, RouteFailure, RouteId, Stage, schedule,
+    timers::Timer,
+};
+use crate::model::{Grade, Offset, Partition, Span, Timestamp};
+
+/// The longest pause between two tries of the same route.
+const LONGEST_BACKOFF: Span = Span::from_secs(30);
+
+impl Engine {
+    /// The broker answered a route.
+    pub fn handle_routed(&mut self, now: Timestamp, id: RouteId, result: Result<(), RouteFailure>) {
+        let Some(delivery_id) = self.routes.remove(&id) else {
+            return;
+        };
+        let Err(failure) = result else {
+            return self.resolve(now, delivery_id);
+        };
+        let Some(delivery) = self.deliveries.get_mut(&delivery_id) else {
+            return;
+        };
+        let Stage::Routing(to) = &delivery.stage else {
+            return;
+        };
+        if let Some(other) = detour(to, failure, &self.settings.ladder) {
+            self.route(delivery_id, other);
+        } else {
+            let (to, failures) = (to.clone(), delivery.failures);
+            delivery.failures = failures.saturating_add(1);
+            delivery.stage = Stage::RoutingAgain(to);
+            self.stuck.insert(delivery_id);
+            let pause = Span::from_secs(1 << failures.min(5)).min(LONGEST_BACKOFF);
+            self.timers.set(now + pause, Timer::RouteAgain(delivery_id));
+        }
+    }
+
+    pub(super) fn route_again(&mut self, id: DeliveryId) {
+        let to = self.deliveries.get(&id).and_then(|delivery| match &delivery.stage {
+            Stage::RoutingAgain(to) => Some(to.clone()),
+            _ => None,
+        });
+        if let Some(to) = to {
+            self.route(id, to);
+        }
+    }
+
+    /// Sends the record on without an attempt and without counting it as parked: it is not due.
+    pub(super) fn hop(&mut self, id: DeliveryId, grade: Grade) {
+        self.route(id, Destination::Grade(grade));
+    }
+
+    /// Parks a delivery that must not be attempted now, a grade longer each time.
+    pub(super) fn park(&mut self, now: Timestamp, id: DeliveryId, reason: &'static str) {
+        let step = self.deliveries.get(&id).map_or(0, |delivery| delivery.envelope.parked);
+        let longest = self.settings.longest_parking;
+        let grade = schedule::parking_grade(&self.settings.ladder, step, longest);
+        self.park_on(now, id, grade, reason);
+    }
+
+    pub(super) fn park_on(
+        &mut self,
+        now: Timestamp,
+        id: DeliveryId,
+        grade: Grade,
+        reason: &'static str,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        delivery.envelope.parked = delivery.envelope.parked.saturating_add(1);
+        delivery.envelope.due = Some(now + grade.delay());
+        let to = Destination::Grade(grade);
+        let outcome = DeliveryOutcome::Parked;
+        self.report_without_attempt(now, id, outcome, Some(reason.to_owned()), Some(to.clone()));
+        self.route(id, to);
+    }
+
+    /// The merchant is not in the directory: on the ladder until the grace is over.
+    pub(super) fn await_merchant(&mut self, now: Timestamp, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else {
+            return;
+        };
+        let patience = self.settings.unknown_merchant_grace;
+        let waited = now.since(delivery.envelope.accepted);
+        if waited >= patience {
+            let message = format!("no such merchant in the directory for {patience}");
+            return self.bury(now, id, DeadReason::UnknownMerchant, message);
+        }
+        let longest = patience.saturating_sub(waited).min(self.settings.longest_parking);
+        let grade =
+            schedule::parking_grade(&self.settings.ladder, delivery.envelope.parked, longest);
+        self.park_on(now, id, grade, "unknown_merchant");
+    }
+
+    /// Gives a delivery up.
+    pub(super) fn bury(
+        &mut self,
+        now: Timestamp,
+        id: DeliveryId,
+        reason: DeadReason,
+        message: String,
+    ) {
+        let to = self.dead_letter(reason, message);
+        let outcome = DeliveryOutcome::Dead;
+        let why = Some(reason.as_str().to_owned());
+        self.report_without_attempt(now, id, outcome, why, Some(to.clone()));
+        self.report_event(EventOutcome::Dead);
+        self.route(id, to);
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a decision of the engine")]
+    pub(super) fn dead_letter(&self, reason: DeadReason, message: String) -> Destination {
+        Destination::DeadLetter(DeadLetter { reason, message, truncated: false })
+    }
+
+    /// One delivery of an event was resolved a second ago: those that are not in flight go on
+    /// alone, so that the offset can be resolved.
+    pub(super) fn route_laggards(
+        &mut self,
+        now: Timestamp,
+        partition: Partition,
+        epoch: Epoch,
+        offset: Offset,
+    ) {
+        if !self.is_current(partition, epoch) {
+            return;
+        }
+        let smallest = self.settings.ladder.smallest();
+        let open: Vec<_> = self
+            .holds
+            .get(&partition)
+            .into_iter()
+            .flat_map(|hold| hold.deliveries(offset))
+            .collect();
+        for id in open {
+            let Some(delivery) = self.deliveries.get(&id) else {
+                continue;
+            };
+            match delivery.stage {
+                Stage::Queued(place) => {
+                    self.lanes.parked(place.lane);
+                    self.lanes.remove(place);
+                    self.park_on(now, id, smallest, "fan_out");
+                }
+                Stage::Resting if delivery.endpoint.is_some() => self.hop(id, smallest),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn route(&mut self, id: DeliveryId, to: Destination) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        let route = RouteId(self.next_route);
+        self.next_route += 1;
+        let mut envelope = delivery.envelope.clone();
+        if matches!(to, Destination::DeadLetter(_)) {
+            envelope.due = None;
+        }
+        delivery.stage = Stage::Routing(to.clone());
+        self.routes.insert(route, id);
+        self.commands.push_back(Command::Route(Route {
+            id: route,
+            to,
+            index: delivery.record.partition.index,
+            content: Arc::clone(&delivery.record.content),
+            envelope,
+        }));
+    }
+
+    pub(super) fn report_without_attempt(
+        &mut self,
+        now: Timestamp,
+        id: DeliveryId,
+        outcome: DeliveryOutcome,
+        reason: Option<String>,
+        next: Option<Destination>,
+    ) {
+        let Some(delivery) = self.deliveries.get(&id) else {
+            return;
+        };
+        let event = delivery.record.event.as_ref().ok().map(Arc::clone);
+        let report = DeliveryReport {
+            kind: event.as_ref().map(|event| event.kind.clone()),
+            merchant: event.as_ref().map(|event| event.merchant.clone()),
+            event,
+            content: Arc::clone(&delivery.record.content),
+            endpoint: delivery.endpoint.clone(),
+            endpoint_id: delivery.envelope.endpoint.clone(),
+            envelope: delivery.envelope.clone(),
+            outcome,
+            reason,
+            answer: None,
+            due: delivery.due,
+            partition: delivery.record.partition,
+            next,
+            at: now,
+        };
+        self.commands.push_back(Command::Report(Report::Delivery(Box::new(report))));
+    }
+}
+
+/// Where a record goes that cannot go to `to`; `None` when only patience helps.
+fn detour(
+    to: &Destination,
+    failure: RouteFailure,
+    ladder: &crate::model::Ladder,
+) -> Option<Destination> {
+    let reason = match failure {
+        RouteFailure::Passing => return None,
+        RouteFailure::TooLarge => DeadReason::TooLarge,
+        RouteFailure::Refused => DeadReason::System,
+    };
+    match to {
+        Destination::Grade(grade) => Some(ladder.after(*grade).map_or_else(
+            || {
+                let message = format!("no delay topic takes the record: {failure:?}");
+                Destination::DeadLetter(DeadLetter { reason, message, truncated: false })
+            },
+            Destination::Grade,
+        )),
+        Destination::DeadLetter(dead) if failure == RouteFailure::TooLarge && !dead.truncated => {
+            Some(Destination::DeadLetter(DeadLetter { truncated: true, ..dead.clone() }))
+        }
+        Destination::DeadLetter(_) => None,
+    }
+}

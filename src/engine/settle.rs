@@ -1,0 +1,156 @@
+//! An attempt ended: the verdict, and what follows.
+
+use std::sync::Arc;
+
+use super::{
+    Answer, Answered, AttemptId, AttemptResult, Command, DeadReason, DeliveryId, DeliveryOutcome,
+    DeliveryReport, Destination, Engine, EventOutcome, Report, Stage,
+    schedule::{self, Next, Wait},
+    verdict::{Verdict, judge},
+};
+use crate::model::{Endpoint, Timestamp};
+
+impl Engine {
+    /// An attempt ended. After a revoke the answer only frees its slot.
+    pub fn handle_attempted(&mut self, now: Timestamp, id: AttemptId, result: AttemptResult) {
+        let Some(attempt) = self.attempts.remove(&id) else {
+            return;
+        };
+        self.lanes.attempt_ended(attempt.lane, now);
+        let Some(delivery) = self.deliveries.get_mut(&attempt.delivery) else {
+            return;
+        };
+        let endpoint = attempt.endpoint;
+        let envelope = &mut delivery.envelope;
+        envelope.attempts = envelope.attempts.saturating_add(1);
+        let first = *envelope.first_attempt.get_or_insert(result.started);
+        envelope.last_attempt = Some(result.started);
+        let (status, retry_after) = match &result.answer {
+            Answer::Response { status, retry_after, .. } => (Some(*status), *retry_after),
+            Answer::Failed(_) => (None, None),
+        };
+        envelope.last_status = status;
+        let made = envelope.attempts;
+        match judge(&endpoint.policy.acknowledge, &result.answer) {
+            Verdict::Delivered => {
+                delivery.envelope.last_reason = None;
+                self.report_attempt(attempt.delivery, &endpoint, None, result, None);
+                self.report_event(EventOutcome::Delivered);
+                self.resolve(now, attempt.delivery);
+            }
+            Verdict::Retry(reason) => {
+                delivery.envelope.last_reason = Some(reason.to_owned());
+                let next = schedule::next(&endpoint.policy, made, first, result.ended, retry_after);
+                self.follow(now, attempt.delivery, &endpoint, next, reason, result);
+            }
+        }
+    }
+
+    fn follow(
+        &mut self,
+        now: Timestamp,
+        id: DeliveryId,
+        endpoint: &Arc<Endpoint>,
+        next: Next,
+        reason: &'static str,
+        result: AttemptResult,
+    ) {
+        let Some(delivery) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        let made = delivery.envelope.attempts;
+        match next {
+            Next::At(due) => {
+                delivery.envelope.due = Some(due);
+                match schedule::wait(&self.settings.ladder, now, due) {
+                    Wait::Over | Wait::Rest => {
+                        self.report_attempt(id, endpoint, Some(reason), result, None);
+                        self.rest(id, due);
+                        // Nobody may wait for it while the partition is given back.
+                        self.forget_if_draining(id);
+                    }
+                    Wait::Hop(grade) => {
+                        let to = Destination::Grade(grade);
+                        self.report_attempt(id, endpoint, Some(reason), result, Some(to));
+                        self.hop(id, grade);
+                    }
+                }
+            }
+            Next::Exhausted | Next::Expired => {
+                let (dead, message) = match next {
+                    Next::Expired => (
+                        DeadReason::Expired,
+                        format!(
+                            "the next attempt would be later than max_age {} after the first; \
+                             {made} attempts, last: {reason}",
+                            endpoint.policy.max_age
+                        ),
+                    ),
+                    _ => (DeadReason::Exhausted, format!("{made} attempts, last: {reason}")),
+                };
+                let to = self.dead_letter(dead, message);
+                self.report_attempt(id, endpoint, Some(reason), result, Some(to.clone()));
+                self.report_event(EventOutcome::Dead);
+                self.route(id, to);
+            }
+        }
+    }
+
+    fn report_attempt(
+        &mut self,
+        id: DeliveryId,
+        endpoint: &Arc<Endpoint>,
+        reason: Option<&'static str>,
+        result: AttemptResult,
+        next: Option<Destination>,
+    ) {
+        let Some(delivery) = self.deliveries.get(&id) else {
+            return;
+        };
+        let (status, excerpt) = match result.answer {
+            Answer::Response { status, excerpt, .. } => (Some(status), excerpt),
+            Answer::Failed(_) => (None, None),
+        };
+        let event = delivery.record.event.as_ref().ok().map(Arc::clone);
+        let report = DeliveryReport {
+            kind: event.as_ref().map(|event| event.kind.clone()),
+            merchant: event.as_ref().map(|event| event.merchant.clone()),
+            event,
+            content: Arc::clone(&delivery.record.content),
+            endpoint: Some(Arc::clone(endpoint)),
+            endpoint_id: Some(endpoint.id.clone()),
+            envelope: delivery.envelope.clone(),
+            outcome: if reason.is_some() {
+                DeliveryOutcome::Retry
+            } else {
+                DeliveryOutcome::Delivered
+            },
+            reason: reason.map(str::to_owned),
+            answer: Some(Answered {
+                number: delivery.envelope.attempts,
+                started: result.started,
+                took: result.ended.since(result.started),
+                status,
+                excerpt,
+                key_id: result.key_id,
+            }),
+            due: delivery.due,
+            partition: delivery.record.partition,
+            next,
+            at: result.ended,
+        };
+        self.commands.push_back(Command::Report(Report::Delivery(Box::new(report))));
+    }
+
+    fn forget_if_draining(&mut self, id: DeliveryId) {
+        let draining = self
+            .deliveries
+            .get(&id)
+            .filter(|delivery| matches!(delivery.stage, Stage::Resting))
+            .and_then(|delivery| self.holds.get(&delivery.record.partition))
+            .is_some_and(|hold| hold.draining);
+        if draining {
+            self.forget(id);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What the engine holds, for people and metrics.
+
+use std::cmp::Reverse;
+
+use super::{Engine, LaneKey, lane::Lane};
+use crate::model::{Offset, Partition, Span, Timestamp};
+
+/// A look at the engine.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Every held partition.
+    pub partitions: Vec<PartitionStatus>,
+    /// Attempts running now.
+    pub in_flight: usize,
+    /// Bytes of held records.
+    pub held_bytes: usize,
+    /// Deliveries whose route the broker did not take.
+    pub stuck_routes: usize,
+    /// How long finished offsets have waited for a commit, at most.
+    pub uncommitted_for: Option<Span>,
+    /// The longest lanes, longest first.
+    pub lanes: Vec<LaneStatus>,
+}
+
+/// One held partition.
+#[derive(Debug, Clone)]
+pub struct PartitionStatus {
+    /// Which one.
+    pub partition: Partition,
+    /// Everything below is resolved.
+    pub watermark: Offset,
+    /// What the broker has confirmed.
+    pub committed: Offset,
+    /// Unresolved records in memory.
+    pub unresolved: usize,
+    /// Append time of the oldest of them.
+    pub oldest: Option<Timestamp>,
+    /// Whether records are taken.
+    pub taking: bool,
+}
+
+/// One lane.
+#[derive(Debug, Clone)]
+pub struct LaneStatus {
+    /// Whose.
+    pub key: LaneKey,
+    /// Deliveries that wait for their turn.
+    pub waiting: usize,
+    /// Attempts running.
+    pub in_flight: u32,
+    /// Deliveries parked and not back.
+    pub parked: u64,
+}
+
+impl Engine {
+    /// Looks at everything; the cost grows with what is held.
+    pub fn status(&self, now: Timestamp, longest_lanes: usize) -> Status {
+        let partitions = self.holds.iter().map(|(partition, hold)| PartitionStatus {
+            partition: *partition,
+            watermark: hold.ledger.watermark(),
+            committed: hold.commit.confirmed,
+            unresolved: hold.ledger.unresolved(),
+            oldest: hold.oldest(),
+            taking: hold.taking,
+        });
+        let mut lanes: Vec<&Lane> = self.lanes.lanes().collect();
+        lanes.sort_by_key(|lane| Reverse((lane.waiting() as u64 + lane.parked, lane.in_flight)));
+        lanes.truncate(longest_lanes);
+        Status {
+            partitions: partitions.collect(),
+            in_flight: self.lanes.in_flight(),
+            held_bytes: self.held.completions + self.held.grades,
+            stuck_routes: self.stuck.len(),
+            uncommitted_for: self
+                .holds
+                .values()
+                .filter_map(|hold| hold.commit.waiting_since)
+                .min()
+                .map(|since| now.since(since)),
+            lanes: lanes
+                .into_iter()
+                .map(|lane| LaneStatus {
+                    key: lane.key.clone(),
+                    waiting: lane.waiting(),
+                    in_flight: lane.in_flight,
+                    parked: lane.parked,
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use super::scenario::*;
+use crate::engine::*;
+use crate::model::*;
+
+#[test]
+fn a_late_answer_of_an_earlier_assignment_changes_nothing_and_frees_its_slot() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.engine.handle_lost(&[completions(0)]);
+    assert_eq!(given.engine.in_flight(), 1);
+    given.engine.handle_assigned(given.now, completions(0), Epoch(2), Offset(0), None).unwrap();
+    given.pass(Span::ZERO);
+    given.committed(completions(0));
+    given.answer(attempt.id, 200);
+    given.pass(seconds(1));
+    assert_eq!(given.engine.in_flight(), 0);
+    assert!(given.committed(completions(0)).is_empty());
+}
+
+#[test]
+fn a_record_of_an_earlier_assignment_is_not_taken() {
+    let mut given = Scenario::new();
+    given.engine.handle_lost(&[completions(0)]);
+    given.engine.handle_assigned(given.now, completions(0), Epoch(2), Offset(0), None).unwrap();
+    given.read_at(completions(0), 1, Offset(0), "acme", |_| ());
+    assert!(given.attempts.is_empty());
+}
+
+#[test]
+fn a_revoke_begins_nothing_new_waits_for_what_runs_and_commits_it() {
+    let mut given = Scenario::new();
+    for _ in 0..10 {
+        given.read(completions(0), "acme");
+    }
+    let running: Vec<_> = given.attempts.drain(..).collect();
+    given.engine.begin_revoke(&[completions(0)]);
+    given.settle();
+    for attempt in &running {
+        assert!(!given.engine.is_drained(&[completions(0)]));
+        given.answer(attempt.id, 200);
+    }
+    assert!(given.attempts.is_empty(), "nothing new");
+    assert!(given.engine.is_drained(&[completions(0)]));
+    let commits = given.engine.finish_revoke(&[completions(0)]);
+    assert_eq!(commits[0].position, Offset(8));
+    assert!(!given.engine.partitions().contains(&completions(0)));
+}
+
+#[test]
+fn a_failed_attempt_during_a_revoke_is_still_routed() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.engine.begin_revoke(&[completions(0)]);
+    given.answer(attempt.id, 500);
+    assert!(!given.engine.is_drained(&[completions(0)]));
+    let route = given.route();
+    given.routed(&route);
+    assert!(given.engine.is_drained(&[completions(0)]));
+    assert_eq!(given.engine.finish_revoke(&[completions(0)])[0].position, Offset(1));
+}
+
+#[test]
+fn other_partitions_go_on_during_a_revoke() {
+    let mut given = Scenario::new();
+    given.assign(completions(1), 1);
+    given.engine.begin_revoke(&[completions(0)]);
+    given.read(completions(1), "acme");
+    assert_eq!(given.attempts.len(), 1);
+}
+
+#[test]
+fn a_revoke_that_is_out_of_time_commits_only_what_is_resolved() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    let (_hanging, done) = (given.attempt(), given.attempt());
+    given.answer(done.id, 200);
+    given.engine.begin_revoke(&[completions(0)]);
+    let commit = given.engine.finish_revoke(&[completions(0)]).remove(0);
+    assert_eq!(commit.position, Offset(0));
+    let map = OffsetMap::decode(&commit.metadata, "test-cluster", Offset(0)).unwrap();
+    assert_eq!(map.runs(), [(Offset(1), Offset(2))]);
+}
+
+#[test]
+fn a_map_that_does_not_fit_is_refused_and_everything_is_read_again() {
+    let mut given = Scenario::bare(settings());
+    given.know(merchant("acme", vec![endpoint("main", policy(&[5]))]));
+    let foreign = OffsetMap::from_runs([(Offset(1), Offset(2))]).encode("elsewhere", Offset(0));
+    let found =
+        given.engine.handle_assigned(START, completions(0), Epoch(1), Offset(0), Some(&foreign));
+    assert_eq!(found, Err(Ignored::Cluster("elsewhere".to_owned())));
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    assert_eq!(given.attempts.len(), 2);
+}

@@ -1,0 +1,108 @@
+use super::scenario::*;
+use crate::engine::*;
+use crate::model::*;
+
+fn two_endpoints() -> Scenario {
+    let mut given = Scenario::new();
+    let one = endpoint("one", policy(&[5, 15]));
+    let two = endpoint("two", policy(&[15, 30]));
+    given.know(merchant("acme", vec![one, two]));
+    given
+}
+
+#[test]
+fn each_matching_endpoint_gets_its_own_delivery_and_the_offset_waits_for_all() {
+    let mut given = two_endpoints();
+    given.read(completions(0), "acme");
+    let (one, two) = (given.attempt(), given.attempt());
+    assert_eq!((one.endpoint.id.as_str(), two.endpoint.id.as_str()), ("one", "two"));
+    given.answer(one.id, 200);
+    given.pass(Span::from_millis(500));
+    assert!(given.committed(completions(0)).is_empty());
+    given.answer(two.id, 200);
+    given.pass(seconds(1));
+    assert_eq!(given.committed(completions(0)), [Offset(1)]);
+}
+
+#[test]
+fn each_endpoint_retries_by_its_own_schedule() {
+    let mut given = two_endpoints();
+    given.read(completions(0), "acme");
+    let (one, two) = (given.attempt(), given.attempt());
+    given.answer(one.id, 500);
+    given.answer(two.id, 500);
+    let routes = [given.route(), given.route()];
+    let ends = routes.map(|route| (route.to.clone(), route.envelope.endpoint.unwrap().to_string()));
+    assert_eq!(
+        ends,
+        [
+            (Destination::Grade(grade(5)), "one".to_owned()),
+            (Destination::Grade(grade(15)), "two".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn an_endpoint_that_does_not_want_the_type_gets_nothing() {
+    let mut given = Scenario::new();
+    let mut refunds = endpoint("refunds", policy(&[5]));
+    refunds.events = vec![EventFilter::Under("refund".to_owned())];
+    given.know(merchant("acme", vec![refunds]));
+    given.read(completions(0), "acme");
+    assert!(given.attempts.is_empty());
+    given.pass(seconds(1));
+    assert_eq!(given.committed(completions(0)), [Offset(1)]);
+    let filtered = given
+        .reports
+        .iter()
+        .any(|report| matches!(report, Report::EventResolved { outcome: EventOutcome::Filtered }));
+    assert!(filtered);
+}
+
+#[test]
+fn a_second_after_one_delivery_is_done_the_others_that_wait_go_on_alone() {
+    let mut given = two_endpoints();
+    // The second endpoint is busy with its one slot.
+    let mut two = endpoint("two", policy(&[15]));
+    two.policy.max_in_flight = 1;
+    given.know(merchant("acme", vec![endpoint("one", policy(&[5])), two]));
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    let first: Vec<_> = given.attempts.drain(..).collect();
+    let of_one: Vec<_> = first.iter().filter(|one| one.endpoint.id.as_str() == "one").collect();
+    assert_eq!((first.len(), of_one.len()), (3, 2));
+    given.answer(of_one[1].id, 200);
+    given.pass(Span::from_millis(999));
+    assert!(given.routes.is_empty());
+    given.pass(Span::from_millis(1));
+    let route = given.route();
+    assert_eq!(route.to, Destination::Grade(grade(5)));
+    assert_eq!(route.envelope.endpoint.as_ref().unwrap().as_str(), "two");
+    assert_eq!(route.envelope.attempts, 0);
+}
+
+#[test]
+fn an_event_with_its_own_address_goes_there_only_where_the_merchant_allows_the_host() {
+    for (allowed, expected) in [(true, Some("orders.example")), (false, None)] {
+        let mut given = Scenario::new();
+        let mut acme = merchant("acme", vec![endpoint("main", policy(&[5]))]);
+        if allowed {
+            acme.notify_url_hosts = vec!["orders.example".to_owned()];
+        }
+        given.know(acme);
+        let mut record = given.record(completions(0), Offset(0), "acme", |_| ());
+        let mut event = Event::clone(record.event.as_ref().unwrap());
+        event.notify_url = Some("https://orders.example/o/1".to_owned());
+        record.event = Ok(std::sync::Arc::new(event));
+        given.engine.handle_record(given.now, Epoch(1), record);
+        given.settle();
+        match expected {
+            Some(host) => {
+                let attempt = given.attempt();
+                assert_eq!(attempt.endpoint.url.host_str(), Some(host));
+                assert_eq!(attempt.endpoint.id.as_str(), "notify_url");
+            }
+            None => assert_eq!(dead(&given.route()).reason, DeadReason::Invalid),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+use super::scenario::*;
+
+#[test]
+fn a_full_partition_is_paused_and_resumed_at_half() {
+    let mut settings = settings();
+    settings.max_in_flight = 1;
+    settings.hold.records = 10;
+    let mut given = Scenario::with(settings);
+    for _ in 0..10 {
+        given.read(completions(0), "acme");
+    }
+    assert_eq!(given.paused, [completions(0)]);
+    let mut left = 10;
+    while left > 5 {
+        assert!(given.resumed.is_empty(), "{left} left");
+        let attempt = given.attempt();
+        given.answer(attempt.id, 200);
+        left -= 1;
+    }
+    assert_eq!(given.resumed, [completions(0)]);
+}
+
+#[test]
+fn records_that_are_not_due_count_and_the_head_of_a_grade_is_due_first() {
+    let mut settings = settings();
+    settings.hold.records = 3;
+    let mut given = Scenario::with(settings);
+    for _ in 0..3 {
+        given.read(on_grade(30, 0), "acme");
+    }
+    assert_eq!(given.paused, [on_grade(30, 0)]);
+    given.pass(seconds(30));
+    assert_eq!(given.attempts.len(), 3);
+}
+
+#[test]
+fn every_partition_may_hold_one_record_however_many_bytes_are_held() {
+    let mut settings = settings();
+    settings.hold.bytes = 1;
+    let mut given = Scenario::with(settings);
+    given.read(completions(0), "acme");
+    given.read(on_grade(30, 0), "acme");
+    assert_eq!(given.paused, [completions(0), on_grade(30, 0)]);
+    let attempt = given.attempt();
+    given.answer(attempt.id, 200);
+    assert_eq!(given.resumed, [completions(0)]);
+}
+
+#[test]
+fn grades_leave_half_of_the_bytes_to_completions() {
+    let mut settings = settings();
+    settings.hold.bytes = 4_000;
+    let mut given = Scenario::with(settings);
+    while given.paused.is_empty() {
+        given.read(on_grade(600, 0), "acme");
+    }
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    assert_eq!(given.paused, [on_grade(600, 0)]);
+}
+
+#[test]
+fn nothing_is_attempted_while_attempts_are_not_allowed() {
+    let mut given = Scenario::new();
+    given.engine.allow_attempts(false);
+    given.read(completions(0), "acme");
+    assert!(given.attempts.is_empty());
+    given.engine.allow_attempts(true);
+    given.settle();
+    assert_eq!(given.attempts.len(), 1);
+}

@@ -1,0 +1,14 @@
+//! Sentences about the engine.
+
+mod scenario;
+
+mod assignment;
+mod commit;
+mod fan_out;
+mod hold;
+mod ledger;
+mod offset_map;
+mod parking;
+mod retry;
+mod route;
+mod schedule;

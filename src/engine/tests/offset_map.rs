@@ -1,0 +1,63 @@
+use proptest::prelude::*;
+
+use crate::engine::{Ignored, OffsetMap};
+use crate::model::Offset;
+
+fn maps() -> impl Strategy<Value = (Offset, OffsetMap)> {
+    let lengths = prop::collection::vec((1_i64..300, 1_i64..5_000), 0..200);
+    (0_i64..1 << 40, lengths).prop_map(|(start, lengths)| {
+        let mut at = start;
+        let runs: Vec<_> = lengths
+            .into_iter()
+            .map(|(hole, run)| {
+                let first = at + hole;
+                at = first + run;
+                (Offset(first), Offset(at))
+            })
+            .collect();
+        (Offset(start), OffsetMap::from_runs(runs))
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_map_is_read_as_it_was_written((watermark, map) in maps()) {
+        let text = map.encode("cluster", watermark);
+        prop_assert_eq!(OffsetMap::decode(&text, "cluster", watermark), Ok(map));
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_without_harm(text in ".{0,200}", commit in any::<i64>()) {
+        let _ = OffsetMap::decode(&text, "cluster", Offset(commit));
+        let _ = OffsetMap::decode(&format!("1:cluster:{commit}:{text}"), "cluster", Offset(commit));
+    }
+}
+
+#[test]
+fn a_map_of_another_cluster_is_ignored() {
+    let text = OffsetMap::from_runs([(Offset(7), Offset(9))]).encode("there", Offset(5));
+    let found = OffsetMap::decode(&text, "here", Offset(5));
+    assert_eq!(found, Err(Ignored::Cluster("there".to_owned())));
+}
+
+#[test]
+fn a_map_of_another_watermark_is_ignored() {
+    let text = OffsetMap::from_runs([(Offset(7), Offset(9))]).encode("here", Offset(5));
+    let found = OffsetMap::decode(&text, "here", Offset(6));
+    assert_eq!(found, Err(Ignored::Watermark { map: "5".to_owned(), commit: Offset(6) }));
+}
+
+#[test]
+fn metadata_of_another_program_and_of_a_later_format_is_ignored() {
+    assert_eq!(OffsetMap::decode("hello", "here", Offset(5)), Err(Ignored::Foreign));
+    let found = OffsetMap::decode("9:here:5:x", "here", Offset(5));
+    assert_eq!(found, Err(Ignored::Format("9".to_owned())));
+}
+
+#[test]
+fn many_single_holes_are_written_as_bits() {
+    let runs = (0..1_000).map(|n| (Offset(2 * n + 1), Offset(2 * n + 2)));
+    let text = OffsetMap::from_runs(runs).encode("c", Offset(0));
+    assert!(text.starts_with("1:c:0:b"), "{text}");
+    assert!(text.len() < 360, "{}", text.len());
+}

@@ -1,0 +1,153 @@
+use super::scenario::*;
+use crate::engine::*;
+use crate::model::*;
+
+#[test]
+fn deliveries_of_a_paused_merchant_are_parked_a_grade_longer_each_time_without_an_attempt() {
+    let mut given = Scenario::new();
+    let mut acme = merchant("acme", vec![endpoint("main", policy(&[5]))]);
+    acme.state = State::Paused;
+    given.know(acme);
+    given.read(completions(0), "acme");
+    for (parked, delay) in [(1, 5), (2, 15), (3, 30)] {
+        let route = given.route();
+        assert_eq!(route.to, Destination::Grade(grade(delay)));
+        assert_eq!((route.envelope.parked, route.envelope.attempts), (parked, 0));
+        given.routed(&route);
+        given.return_route(&route);
+        given.pass(seconds(delay));
+    }
+    assert!(given.attempts.is_empty());
+}
+
+#[test]
+fn deliveries_of_a_disabled_endpoint_are_dead_letters() {
+    let mut given = Scenario::new();
+    let mut main = endpoint("main", policy(&[5]));
+    main.state = State::Disabled;
+    given.know(merchant("acme", vec![main]));
+    given.read(completions(0), "acme");
+    assert_eq!(dead(&given.route()).reason, DeadReason::Disabled);
+}
+
+#[test]
+fn a_delivery_that_cannot_be_signed_is_parked_and_never_sent_unsigned() {
+    let mut given = Scenario::new();
+    let mut main = endpoint("main", policy(&[5]));
+    main.policy.signed = true;
+    given.know(merchant("acme", vec![main]));
+    given.read(completions(0), "acme");
+    assert!(given.attempts.is_empty());
+    assert_eq!(given.route().envelope.parked, 1);
+}
+
+#[test]
+fn an_unknown_merchant_waits_on_the_ladder_and_is_delivered_when_it_appears() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "newcomer");
+    let route = given.route();
+    assert_eq!(route.to, Destination::Grade(grade(5)));
+    assert_eq!(route.envelope.endpoint, None);
+    given.routed(&route);
+    given.return_route(&route);
+    given.know(merchant("newcomer", vec![endpoint("main", policy(&[5]))]));
+    given.pass(seconds(5));
+    assert_eq!(given.attempt().number, 1);
+}
+
+#[test]
+fn an_unknown_merchant_is_a_dead_letter_when_the_grace_is_over() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "nobody");
+    let mut waited = Span::ZERO;
+    loop {
+        let route = given.route();
+        let Destination::Grade(grade) = route.to else {
+            assert_eq!(dead(&route).reason, DeadReason::UnknownMerchant);
+            break;
+        };
+        waited = waited.plus(grade.delay());
+        given.routed(&route);
+        given.return_route(&route);
+        given.pass(grade.delay());
+    }
+    assert!(waited >= seconds(3_600) && waited <= seconds(3_605), "{waited}");
+}
+
+#[test]
+fn a_full_lane_parks_its_newest_for_about_as_long_as_the_lane_needs() {
+    let mut settings = settings();
+    settings.lane_records = 10;
+    let mut given = Scenario::with(settings);
+    for _ in 0..30 {
+        given.read(completions(0), "acme");
+    }
+    assert_eq!(given.attempts.len(), 8, "the cap of the endpoint");
+    assert_eq!(given.routes.len(), 12, "8 in flight, 10 in the lane");
+    assert!(given.routes.iter().all(|route| route.to == Destination::Grade(grade(5))));
+    let parked: Vec<_> = given.routes.iter().map(|route| route.envelope.origin.offset.0).collect();
+    assert_eq!(parked, (18..30).collect::<Vec<_>>(), "the newest go");
+}
+
+#[test]
+fn an_older_delivery_that_returns_takes_the_place_of_a_fresher_one() {
+    let mut settings = settings();
+    settings.lane_records = 2;
+    let mut given = Scenario::with(settings);
+    let before = given.now;
+    given.pass(seconds(60));
+    for _ in 0..10 {
+        given.read(completions(0), "acme");
+    }
+    given.attempts.clear();
+    let main = EndpointId::parse("main").unwrap();
+    given.read_at(on_grade(5, 0), 1, Offset(0), "acme", |envelope| {
+        envelope.accepted = before;
+        envelope.endpoint = Some(main);
+        envelope.parked = 1;
+    });
+    given.pass(seconds(5));
+    let spilled = given.route();
+    assert_eq!(spilled.envelope.origin.offset, Offset(9), "the freshest goes");
+}
+
+#[test]
+fn blocked_records_hold_at_most_half_of_a_partition() {
+    let mut given = Scenario::new();
+    for _ in 0..100 {
+        given.read(completions(0), "acme");
+    }
+    assert_eq!(given.attempts.len(), 8);
+    assert_eq!(given.routes.len(), 42, "50 of 100 stay");
+    assert_eq!(given.engine.status(given.now, 1).lanes[0].parked, 42);
+}
+
+#[test]
+fn another_merchant_is_served_while_one_hangs_with_all_its_slots() {
+    let mut given = Scenario::new();
+    given.know(merchant("other", vec![endpoint("main", policy(&[5]))]));
+    for _ in 0..90 {
+        given.read(completions(0), "acme");
+    }
+    given.attempts.clear();
+    given.read(completions(0), "other");
+    assert_eq!(given.attempt().event.merchant.as_str(), "other");
+}
+
+#[test]
+fn turns_go_round_over_the_endpoints() {
+    let mut settings = settings();
+    settings.max_in_flight = 2;
+    let mut given = Scenario::with(settings);
+    given.know(merchant("other", vec![endpoint("main", policy(&[5]))]));
+    for _ in 0..4 {
+        given.read(completions(0), "acme");
+    }
+    given.read(completions(0), "other");
+    for _ in 0..2 {
+        let running = given.attempt();
+        given.answer(running.id, 200);
+    }
+    let names: Vec<_> = given.attempts.iter().map(|one| one.event.merchant.to_string()).collect();
+    assert_eq!(names, ["acme", "other"]);
+}

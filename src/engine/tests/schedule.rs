@@ -1,0 +1,93 @@
+use proptest::prelude::*;
+
+use super::scenario::{START, grade, policy, seconds, settings};
+use crate::engine::schedule::{Next, Wait, estimated_grade, next, parking_grade, wait};
+use crate::model::Span;
+
+#[test]
+fn the_number_of_attempts_is_the_number_of_intervals_and_one() {
+    let policy = policy(&[5, 15]);
+    assert_eq!(next(&policy, 1, START, START, None), Next::At(START + seconds(5)));
+    assert_eq!(next(&policy, 2, START, START, None), Next::At(START + seconds(15)));
+    assert_eq!(next(&policy, 3, START, START, None), Next::Exhausted);
+}
+
+#[test]
+fn an_interval_counts_from_the_end_of_the_attempt_before() {
+    let ended = START + seconds(7);
+    assert_eq!(next(&policy(&[5]), 1, START, ended, None), Next::At(ended + seconds(5)));
+}
+
+#[test]
+fn retry_after_only_delays_and_at_most_a_day() {
+    let policy = policy(&[60]);
+    let sooner = next(&policy, 1, START, START, Some(seconds(1)));
+    assert_eq!(sooner, Next::At(START + seconds(60)));
+    let later = next(&policy, 1, START, START, Some(seconds(90)));
+    assert_eq!(later, Next::At(START + seconds(90)));
+    let ten_years = next(&policy, 1, START, START, Some(seconds(315_360_000)));
+    assert_eq!(ten_years, Next::At(START + seconds(86_400)));
+}
+
+#[test]
+fn a_next_attempt_beyond_the_age_limit_is_expired_at_once() {
+    let mut policy = policy(&[60, 60]);
+    policy.max_age = seconds(120);
+    let ended = START + seconds(61);
+    assert_eq!(next(&policy, 2, START, ended, None), Next::Expired);
+}
+
+#[test]
+fn an_interval_that_is_a_grade_costs_one_hop_although_routing_took_a_moment() {
+    let ladder = settings().ladder;
+    let due = START + seconds(15);
+    assert_eq!(wait(&ladder, START + Span::from_millis(3), due), Wait::Hop(grade(15)));
+}
+
+#[test]
+fn a_rest_below_the_smallest_grade_is_held_in_memory() {
+    let ladder = settings().ladder;
+    assert_eq!(wait(&ladder, START, START + Span::from_millis(4_700)), Wait::Rest);
+    assert_eq!(wait(&ladder, START, START + seconds(1)), Wait::Rest);
+    assert_eq!(wait(&ladder, START, START), Wait::Over);
+}
+
+#[test]
+fn parking_climbs_a_grade_each_time_up_to_the_longest() {
+    let ladder = settings().ladder;
+    let steps: Vec<_> = (0..5).map(|step| parking_grade(&ladder, step, seconds(120))).collect();
+    assert_eq!(steps, [grade(5), grade(15), grade(30), grade(120), grade(120)]);
+}
+
+#[test]
+fn an_estimated_wait_stays_between_the_smallest_grade_and_the_longest() {
+    let ladder = settings().ladder;
+    assert_eq!(estimated_grade(&ladder, seconds(1), seconds(600)), grade(5));
+    assert_eq!(estimated_grade(&ladder, seconds(40), seconds(600)), grade(30));
+    assert_eq!(estimated_grade(&ladder, seconds(9_000), seconds(600)), grade(600));
+}
+
+proptest! {
+    #[test]
+    fn hops_end_at_the_due_time_never_early_and_late_by_a_trifle(
+        millis in 1_u64..86_400_000,
+        routing in 0_u64..90,
+    ) {
+        let ladder = settings().ladder;
+        let due = START + Span::from_millis(millis);
+        let mut now = START;
+        let mut hops = 0;
+        loop {
+            match wait(&ladder, now, due) {
+                Wait::Over => break,
+                Wait::Rest => now = due,
+                Wait::Hop(grade) => now = now + Span::from_millis(routing) + grade.delay(),
+            }
+            hops += 1;
+            prop_assert!(hops < 70);
+        }
+        prop_assert!(now >= due);
+        let trifle = 500_u64.max(millis / 100) + routing;
+        prop_assert!(now.since(due).as_millis() <= trifle, "late by {}", now.since(due));
+    }
+}

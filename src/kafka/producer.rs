@@ -1,0 +1,310 @@
+//! Writes records and tells what the broker said about each; a second flavour only tries.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rdkafka::{
+    ClientContext, Message,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    error::KafkaError,
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+use tokio::sync::mpsc;
+
+use super::{ClientSettings, Error, client, error::is_fatal};
+use crate::{
+    engine::RouteFailure,
+    model::{Offset, Timestamp},
+};
+
+/// Records that may be on their way at a time.
+const IN_FLIGHT: usize = 50_000;
+
+/// Lines of the delivery log that may be on their way at a time.
+const LOG_QUEUE: &str = "100000";
+
+/// A record to write.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Comes back with the broker's answer.
+    pub token: u64,
+    /// Full name of the topic.
+    pub topic: &'a str,
+    /// Explicit partition, or `None` for that of the key.
+    pub partition: Option<i32>,
+    /// Key, as it is.
+    pub key: Option<&'a [u8]>,
+    /// Value, as it is.
+    pub value: Option<&'a [u8]>,
+    /// Headers in order.
+    pub headers: Vec<(String, Bytes)>,
+}
+
+/// What the broker said about a record.
+#[derive(Debug)]
+pub struct Delivered {
+    /// Which one.
+    pub token: u64,
+    /// Where it is now, or why it is nowhere.
+    pub result: Result<Appended, RouteFailure>,
+    /// When it was given to the client.
+    pub sent: Instant,
+    /// When the answer was here.
+    pub received: Instant,
+}
+
+/// Where a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Partition number.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: Offset,
+    /// Append time, as the broker stamped it.
+    pub timestamp: Timestamp,
+}
+
+/// Why a record did not even leave.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The bound on records on their way is reached.
+    #[error("{IN_FLIGHT} records are on their way already")]
+    QueueFull,
+    /// librdkafka refuses it.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+}
+
+impl SendError {
+    /// What that means for a route.
+    pub fn failure(&self) -> RouteFailure {
+        match self {
+            Self::QueueFull => RouteFailure::Passing,
+            Self::Kafka(error) => failure_of(error),
+        }
+    }
+}
+
+/// An idempotent producer with a bounded number of records on their way, each answered once.
+pub struct Producer {
+    inner: ThreadedProducer<Answers>,
+    in_flight: Arc<AtomicUsize>,
+    fatal: Arc<AtomicBool>,
+}
+
+impl Producer {
+    /// A producer and the broker's answers.
+    pub fn new(settings: &ClientSettings) -> Result<(Self, mpsc::Receiver<Delivered>), Error> {
+        let (answers, receiver) = mpsc::channel(IN_FLIGHT);
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let fatal = Arc::new(AtomicBool::new(false));
+        let context = Answers {
+            receiver: answers,
+            in_flight: Arc::clone(&in_flight),
+            fatal: Arc::clone(&fatal),
+        };
+        let mut config = settings.producer()?;
+        config.set("queue.buffering.max.messages", IN_FLIGHT.to_string());
+        let inner = ThreadedProducer::from_config_and_context(&config, context)
+            .map_err(|source| Error::Client { client: "producer", source })?;
+        Ok((Self { inner, in_flight, fatal }, receiver))
+    }
+
+    /// Hands a record over; its answer follows unless this fails.
+    pub fn send(&self, outgoing: &Outgoing<'_>) -> Result<(), SendError> {
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return Err(SendError::QueueFull);
+        }
+        let headers = headers_of(&outgoing.headers);
+        let opaque = Box::new(Sent { token: outgoing.token, at: Instant::now() });
+        let mut record =
+            BaseRecord::<[u8], [u8], _>::with_opaque_to(outgoing.topic, opaque).headers(headers);
+        record.partition = outgoing.partition;
+        record.key = outgoing.key;
+        record.payload = outgoing.value;
+        self.inner.send(record).map_err(|(error, _)| {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            if is_fatal(&error) {
+                self.fatal.store(true, Ordering::Release);
+            }
+            match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::QueueFull) => SendError::QueueFull,
+                _ => SendError::Kafka(error),
+            }
+        })
+    }
+
+    /// The id of the cluster, or `None` when no broker answers in time; blocks.
+    pub fn cluster_id(&self, deadline: Duration) -> Option<String> {
+        self.inner.client().fetch_cluster_id(deadline)
+    }
+
+    /// Whether this producer is beyond repair and must be built anew.
+    pub fn is_fatal(&self) -> bool {
+        self.fatal.load(Ordering::Acquire)
+    }
+
+    /// Waits until everything is answered, at most until `deadline`; blocks.
+    pub fn flush(&self, deadline: Duration) {
+        if let Err(error) = self.inner.flush(deadline) {
+            tracing::warn!(%error, "some records were not acknowledged before the end");
+        }
+    }
+}
+
+/// A producer whose records may be dropped: for the delivery log.
+pub struct Log {
+    inner: ThreadedProducer<Dropped>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Log {
+    /// A producer with a bounded queue.
+    pub fn new(settings: &ClientSettings) -> Result<Self, Error> {
+        let dropped = Arc::new(AtomicU64::new(0));
+        let mut config = settings.producer()?;
+        config.set("queue.buffering.max.messages", LOG_QUEUE);
+        config.set("queue.buffering.max.kbytes", "65536");
+        config.set("linger.ms", "50");
+        config.set("batch.size", "131072");
+        let inner =
+            ThreadedProducer::from_config_and_context(&config, Dropped(Arc::clone(&dropped)))
+                .map_err(|source| Error::Client { client: "producer", source })?;
+        Ok(Self { inner, dropped })
+    }
+
+    /// Tries; a record that cannot be queued is counted and gone.
+    pub fn send(&self, topic: &str, key: &[u8], value: &[u8]) {
+        let opaque = Box::new(Sent { token: 0, at: Instant::now() });
+        let record =
+            BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, opaque).key(key).payload(value);
+        if self.inner.send(record).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything is answered, at most until `deadline`; blocks.
+    pub fn flush(&self, deadline: Duration) {
+        if self.inner.flush(deadline).is_err() {
+            tracing::warn!("the last lines of the delivery log were not acknowledged");
+        }
+    }
+}
+
+/// What travels with a record.
+struct Sent {
+    token: u64,
+    at: Instant,
+}
+
+struct Answers {
+    receiver: mpsc::Sender<Delivered>,
+    in_flight: Arc<AtomicUsize>,
+    fatal: Arc<AtomicBool>,
+}
+
+impl ClientContext for Answers {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if is_fatal(&error) {
+            self.fatal.store(true, Ordering::Release);
+        }
+        client::log_error(&error, reason);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+}
+
+impl ProducerContext for Answers {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Self::DeliveryOpaque) {
+        let received = Instant::now();
+        let result = match result {
+            Ok(message) => Ok(Appended {
+                partition: message.partition(),
+                offset: Offset(message.offset()),
+                timestamp: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
+            }),
+            Err((error, _)) => {
+                if is_fatal(error) {
+                    self.fatal.store(true, Ordering::Release);
+                }
+                Err(failure_of(error))
+            }
+        };
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        // There is room for every record on its way; only a receiver that is gone does not care.
+        let _ = self.receiver.try_send(Delivered {
+            token: sent.token,
+            result,
+            sent: sent.at,
+            received,
+        });
+    }
+}
+
+struct Dropped(Arc<AtomicU64>);
+
+impl ClientContext for Dropped {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log_line(level, facility, message);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+}
+
+impl ProducerContext for Dropped {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _: Self::DeliveryOpaque) {
+        if result.is_err() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn headers_of(headers: &[(String, Bytes)]) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(headers.len());
+    headers.iter().fold(empty, |all, (name, value)| {
+        all.insert(Header { key: name, value: Some(value.as_ref()) })
+    })
+}
+
+/// What a failed write means for the record.
+fn failure_of(error: &KafkaError) -> RouteFailure {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge) => {
+            RouteFailure::TooLarge
+        }
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::InvalidTopic
+            | Code::InvalidRecord
+            | Code::PolicyViolation,
+        ) => RouteFailure::Refused,
+        _ => RouteFailure::Passing,
+    }
+}

@@ -1,0 +1,74 @@
+//! Why a request brought no response, by the types in the chain of causes.
+
+use std::{error::Error, io};
+
+use super::resolver::Unresolved;
+use crate::engine::FailReason;
+
+/// The word of the contract for this error.
+pub(super) fn classify(error: &reqwest::Error) -> FailReason {
+    let mut reason = None;
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    // The innermost cause that is known says most.
+    while let Some(error) = cause {
+        reason = of(error).or(reason);
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            // The source of such an error is that of its inner error, which would be left out.
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    match reason {
+        // Before there is a connection, nothing can break in the middle.
+        Some(FailReason::Reset | FailReason::Timeout) | None if error.is_connect() => {
+            FailReason::Connect
+        }
+        Some(reason) => reason,
+        None if error.is_timeout() => FailReason::Timeout,
+        None => FailReason::Protocol,
+    }
+}
+
+fn of(error: &(dyn Error + 'static)) -> Option<FailReason> {
+    if error.is::<Unresolved>() {
+        Some(FailReason::Dns)
+    } else if error.is::<rustls::Error>() {
+        Some(FailReason::Tls)
+    } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        Some(of_http(error))
+    } else {
+        error.downcast_ref::<io::Error>().and_then(|error| of_io(error.kind()))
+    }
+}
+
+fn of_http(error: &hyper::Error) -> FailReason {
+    if error.is_parse_too_large() {
+        FailReason::TooLarge
+    } else if error.is_timeout() {
+        FailReason::Timeout
+    } else if error.is_parse() || error.is_user() {
+        FailReason::Protocol
+    } else {
+        FailReason::Reset
+    }
+}
+
+fn of_io(kind: io::ErrorKind) -> Option<FailReason> {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::ConnectionRefused
+        | Kind::HostUnreachable
+        | Kind::NetworkUnreachable
+        | Kind::NetworkDown
+        | Kind::AddrNotAvailable => Some(FailReason::Connect),
+        Kind::ConnectionReset
+        | Kind::ConnectionAborted
+        | Kind::NotConnected
+        | Kind::BrokenPipe
+        | Kind::UnexpectedEof => Some(FailReason::Reset),
+        Kind::TimedOut => Some(FailReason::Timeout),
+        // A body that is no valid chunks arrives as these.
+        Kind::InvalidData | Kind::InvalidInput => Some(FailReason::Protocol),
+        _ => None,
+    }
+}

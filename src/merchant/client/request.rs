@@ -1,0 +1,67 @@
+//! The request of the contract, section 3.
+
+use reqwest::{
+    Method, Request,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
+};
+
+use crate::{
+    engine::FailReason,
+    merchant::signature,
+    model::{Endpoint, Event, Header, Timestamp},
+};
+
+const AGENT: &str = concat!("paynotify/", env!("CARGO_PKG_VERSION"));
+/// Longer trace headers are not passed on (W3C asks for 512 bytes).
+const MAX_TRACE: usize = 512;
+
+/// The signed request and the ids of the keys that signed it.
+pub(super) fn build(
+    endpoint: &Endpoint,
+    event: &Event,
+    number: u32,
+    trace: &[Header],
+    now: Timestamp,
+) -> Result<(Request, Option<String>), FailReason> {
+    let mut request = Request::new(Method::POST, endpoint.url.clone());
+    let headers = request.headers_mut();
+    custom(headers, &endpoint.policy.headers)?;
+    for (name, value) in trace {
+        if matches!(name.as_str(), "traceparent" | "tracestate")
+            && value.len() <= MAX_TRACE
+            && let Ok(value) = HeaderValue::from_bytes(value)
+            && let Ok(name) = HeaderName::try_from(name)
+        {
+            headers.insert(name, value);
+        }
+    }
+    // Ours come last and replace what anybody else has set.
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert("paynotify-attempt", HeaderValue::from(number));
+    headers.insert("paynotify-event-type", value(event.kind.as_str())?);
+    headers.insert("webhook-id", value(event.id.as_str())?);
+    headers.insert("webhook-timestamp", HeaderValue::from(now.as_seconds()));
+    let mut key_ids = None;
+    if endpoint.policy.signed {
+        let signed = signature::sign(&endpoint.secrets, &event.id, now, &event.body)
+            .ok_or(FailReason::NoSecret)?;
+        headers.insert("webhook-signature", value(&signed.header)?);
+        key_ids = Some(signed.key_ids);
+    }
+    *request.body_mut() = Some(event.body.clone().into());
+    Ok((request, key_ids))
+}
+
+fn custom(headers: &mut HeaderMap, policy: &[(String, String)]) -> Result<(), FailReason> {
+    for (name, text) in policy {
+        let name = HeaderName::try_from(name).map_err(|_| FailReason::Protocol)?;
+        headers.insert(name, value(text)?);
+    }
+    Ok(())
+}
+
+/// Everything here was checked when it was read; what is no header value all the same is not sent.
+fn value(text: &str) -> Result<HeaderValue, FailReason> {
+    HeaderValue::from_str(text).map_err(|_| FailReason::Protocol)
+}

@@ -1,0 +1,161 @@
+//! The directory: JSON entries (`contract`, section 2) → checked
+//! [`Merchant`]s, from records of the topic or lines of a file.
+//!
+//! What this version cannot do is refused by name, never ignored. No message shows a secret.
+
+mod check;
+mod entry;
+pub mod file;
+#[cfg(test)]
+mod tests;
+
+use crate::model::{Acknowledge, Merchant, MerchantId, Policy, Span, StatusSet};
+
+pub use check::{event_filter, status_set};
+pub use entry::{AcknowledgeEntry, EndpointEntry, Entry, PolicyEntry, SecretEntry, redacted};
+
+/// Bytes of one entry at most.
+pub const MAX_ENTRY_BYTES: usize = 512 * 1024;
+
+/// What entries are held against.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Fills what an entry leaves out.
+    pub defaults: Defaults,
+    /// Whether `http://` may be used (`delivery.allow_http`).
+    pub allow_http: bool,
+    /// The shortest interval of a schedule; 1 s outside tests and demonstrations.
+    pub shortest_interval: Span,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            defaults: Defaults::default(),
+            allow_http: false,
+            shortest_interval: Span::from_secs(1),
+        }
+    }
+}
+
+/// The policy of endpoints that say nothing else (`[defaults.policy]`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Defaults(pub Policy);
+
+impl Default for Defaults {
+    fn default() -> Self {
+        let minutes = |minutes: u64| Span::from_secs(minutes * 60);
+        let hours = |hours: u64| Span::from_secs(hours * 3600);
+        let mut intervals =
+            vec![Span::from_secs(5), Span::from_secs(15), Span::from_secs(30), minutes(2)];
+        intervals.extend([minutes(10), minutes(30), hours(1), hours(3), hours(6)]);
+        intervals.extend([hours(12); 4]);
+        Self(Policy {
+            intervals,
+            max_age: hours(96),
+            timeout: Span::from_secs(10),
+            max_in_flight: 8,
+            acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
+            signed: true,
+            headers: Vec::new(),
+        })
+    }
+}
+
+impl Defaults {
+    /// The built-in defaults with these settings over them, checked like a merchant's own.
+    pub fn with(settings: PolicyEntry, shortest_interval: Span) -> Result<Self, Error> {
+        let built_in = Self::default();
+        check::policy(settings, &built_in, shortest_interval)
+            .map(Self)
+            .map_err(|problem| problem.within("defaults.policy").into_error(None))
+    }
+}
+
+/// Why an entry is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{path}: {what}; {remedy}", merchant.as_ref().map(|id| format!("merchant {id}, ")).unwrap_or_default())]
+pub struct Error {
+    /// The merchant, where its id could be read.
+    pub merchant: Option<MerchantId>,
+    /// Where in the entry, such as `endpoints[0].policy.timeout`.
+    pub path: String,
+    /// What is wrong; never a secret.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// A refused line of a file, or a refused record of the topic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{error}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+pub struct LineError {
+    /// Line number from 1; none for a record or for the file as a whole.
+    pub line: Option<u64>,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+/// A change of the directory.
+#[derive(Debug, Clone)]
+pub enum Update {
+    /// This merchant is new or different.
+    Put(Merchant),
+    /// This merchant is gone.
+    Remove(MerchantId),
+    /// Everything that the source holds has been said.
+    Loaded,
+    /// Refused; an earlier entry of that merchant stays.
+    Refused(LineError),
+}
+
+/// Reads one entry and fills in the defaults.
+pub fn parse_entry(bytes: &[u8], rules: &Rules) -> Result<Merchant, Error> {
+    let entry = Entry::parse(bytes)?;
+    check::merchant(entry, rules)
+}
+
+/// What a record of the directory topic changes.
+pub fn update(key: Option<&[u8]>, value: Option<&[u8]>, rules: &Rules) -> Update {
+    let refused = |error| Update::Refused(LineError { line: None, error });
+    let text = key.map(String::from_utf8_lossy).unwrap_or_default();
+    let key = match MerchantId::parse(&text) {
+        Ok(key) => key,
+        Err(error) => {
+            return refused(Error::new(
+                "key",
+                error.to_string(),
+                "write the merchant id as the key",
+            ));
+        }
+    };
+    let Some(value) = value else { return Update::Remove(key) };
+    match parse_entry(value, rules) {
+        Ok(merchant) if merchant.id == key => Update::Put(merchant),
+        Ok(merchant) => refused(Error {
+            merchant: Some(key),
+            ..Error::new(
+                "merchant_id",
+                format!("is {:?}, but the key of the record is another", merchant.id.as_str()),
+                "write both alike",
+            )
+        }),
+        Err(error) => refused(Error { merchant: Some(key), ..error }),
+    }
+}
+
+impl Error {
+    fn new(path: &str, what: impl Into<String>, remedy: &str) -> Self {
+        Self {
+            merchant: None,
+            path: path.to_owned(),
+            what: masked(what.into()),
+            remedy: remedy.to_owned(),
+        }
+    }
+}
+
+/// A signing key may stand where something else is expected, and be quoted for it.
+fn masked(what: String) -> String {
+    if what.contains("whsec_") { "holds a signing key in the wrong place".to_owned() } else { what }
+}

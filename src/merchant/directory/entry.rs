@@ -1,0 +1,209 @@
+//! The JSON of an entry as it is written, before any check of its values.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::{Error, MAX_ENTRY_BYTES};
+use crate::model::{EndpointId, MerchantId, Span, State, Timestamp};
+
+/// A merchant's entry, format 1.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with the fields of a merchant")]
+pub struct Entry {
+    /// Version of this form: 1.
+    pub format: u32,
+    /// The key of its events.
+    pub merchant_id: MerchantId,
+    /// What people call it; the id if absent.
+    pub name: Option<String>,
+    /// State of all its endpoints.
+    #[serde(default)]
+    pub state: State,
+    /// Hosts that `notify_url` of an event may name.
+    #[serde(default)]
+    pub notify_url_hosts: Vec<String>,
+    /// Where to send.
+    pub endpoints: Vec<EndpointEntry>,
+}
+
+/// One endpoint of an entry.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with the fields of an endpoint")]
+pub struct EndpointEntry {
+    /// Unique within the merchant.
+    pub id: EndpointId,
+    /// Where to send.
+    pub url: String,
+    /// Its own state.
+    #[serde(default)]
+    pub state: State,
+    /// Which event types; all if empty.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// What differs from the defaults.
+    #[serde(default)]
+    pub policy: PolicyEntry,
+    /// Authorization; only null in this version.
+    pub auth: Option<Value>,
+    /// Signing keys.
+    #[serde(default)]
+    pub secrets: Vec<SecretEntry>,
+}
+
+/// A policy as written: whatever is absent comes from the defaults.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "an object with the fields of a policy")]
+#[expect(missing_docs, reason = "named and explained by the contract, section 2")]
+pub struct PolicyEntry {
+    pub intervals: Option<Vec<Span>>,
+    pub max_age: Option<Span>,
+    pub timeout: Option<Span>,
+    pub jitter: Option<f64>,
+    pub max_in_flight: Option<u32>,
+    pub rate: Option<Value>,
+    pub weight: Option<f64>,
+    pub class: Option<String>,
+    pub acknowledge: Option<AcknowledgeEntry>,
+    pub dialect: Option<String>,
+    /// In the order of the entry's names.
+    pub headers: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// The rule of acknowledgement as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "an object with statuses, body, json")]
+#[expect(missing_docs, reason = "named and explained by the contract, section 2")]
+pub struct AcknowledgeEntry {
+    pub statuses: Option<Vec<String>>,
+    pub body: Option<Value>,
+    pub json: Option<Value>,
+}
+
+/// A signing key as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with id, kind, value")]
+pub struct SecretEntry {
+    /// Name for logs.
+    pub id: String,
+    /// `hmac`.
+    pub kind: String,
+    /// `whsec_` and base64.
+    #[serde(deserialize_with = "secret")]
+    pub value: SecretString,
+    /// Not used before.
+    pub not_before: Option<Timestamp>,
+    /// Not used from then on.
+    pub expires: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Reads the form; values are checked later.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_ENTRY_BYTES {
+            let what = format!("is {} bytes long", bytes.len());
+            return Err(Error::new("entry", what, "keep it within 512 KiB"));
+        }
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let entry: Result<Self, _> = serde_path_to_error::deserialize(&mut json);
+        let merchant = || named(bytes);
+        let entry = entry.map_err(|error| {
+            let path = error.path().to_string();
+            let inner = error.into_inner();
+            let syntax = !inner.is_data();
+            let path = if syntax || path == "." { "entry".to_owned() } else { path };
+            let remedy =
+                if syntax { "write one JSON object" } else { "see schemas/merchant.schema.json" };
+            Error { merchant: merchant(), ..Error::new(&path, without_values(&inner), remedy) }
+        })?;
+        json.end().map_err(|error| Error {
+            merchant: merchant(),
+            ..Error::new("entry", error.to_string(), "write one JSON object a line")
+        })?;
+        Ok(entry)
+    }
+}
+
+/// The entry as JSON for people: everything but the values of secrets.
+pub fn redacted(entry: &Entry) -> Value {
+    let endpoints: Vec<Value> = entry.endpoints.iter().map(endpoint).collect();
+    json!({
+        "format": entry.format,
+        "merchant_id": entry.merchant_id,
+        "name": entry.name,
+        "state": entry.state,
+        "notify_url_hosts": entry.notify_url_hosts,
+        "endpoints": endpoints,
+    })
+}
+
+fn endpoint(entry: &EndpointEntry) -> Value {
+    let secret = |secret: &SecretEntry| {
+        json!({
+            "id": secret.id, "kind": secret.kind, "value": "[redacted]",
+            "not_before": secret.not_before, "expires": secret.expires,
+        })
+    };
+    json!({
+        "id": entry.id,
+        "url": entry.url,
+        "state": entry.state,
+        "events": entry.events,
+        "policy": policy(&entry.policy),
+        "auth": entry.auth.as_ref().map(|_| "[redacted]"),
+        "secrets": entry.secrets.iter().map(secret).collect::<Vec<_>>(),
+    })
+}
+
+fn policy(entry: &PolicyEntry) -> Value {
+    let acknowledge = entry
+        .acknowledge
+        .as_ref()
+        .map(|rule| json!({ "statuses": rule.statuses, "body": rule.body, "json": rule.json }));
+    let mut policy = json!({
+        "intervals": entry.intervals,
+        "max_age": entry.max_age,
+        "timeout": entry.timeout,
+        "jitter": entry.jitter,
+        "max_in_flight": entry.max_in_flight,
+        "rate": entry.rate,
+        "weight": entry.weight,
+        "class": entry.class,
+        "acknowledge": acknowledge,
+        "dialect": entry.dialect,
+        "headers": entry.headers,
+    });
+    if let Some(fields) = policy.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    policy
+}
+
+/// The id of an entry that could not be read whole.
+pub(super) fn named(bytes: &[u8]) -> Option<MerchantId> {
+    #[derive(Deserialize)]
+    struct Id {
+        merchant_id: MerchantId,
+    }
+    serde_json::from_slice::<Id>(bytes).ok().map(|id| id.merchant_id)
+}
+
+/// Takes any value before it complains, so that the complaint cannot quote it.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(SecretString::from(text)),
+        _ => Err(serde::de::Error::custom("must be a string")),
+    }
+}
+
+/// The parser's complaint without the value that it quotes: a secret may stand in the wrong place.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    for prefix in ["invalid type: ", "invalid value: "] {
+        let Some(rest) = text.strip_prefix(prefix) else { continue };
+        let kind = rest.split([' ', ',']).next().unwrap_or_default();
+        let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, end)| end);
+        return format!("is of type {kind}, but must be {expected}");
+    }
+    text
+}

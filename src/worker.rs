@@ -1,0 +1,206 @@
+//! The loop: input → engine → commands. The only place that knows both the engine and the world.
+//!
+//! One task owns the engine. Everything else (consumer thread, producer, HTTP attempts, directory)
+//! talks to it through bounded channels; nothing in the loop waits for any of them.
+
+mod attempts_log;
+mod execute;
+mod health;
+mod input;
+mod observe;
+mod setup;
+mod stop;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+pub use self::setup::{Error, Settings, Shown, start};
+use self::{health::Watch, observe::Observer, stop::Stopping};
+use crate::{
+    clock::Clock,
+    engine::{AttemptId, AttemptResult, Destination, Engine, RouteId},
+    kafka::{
+        TopicNames,
+        consumer::{ConsumerHandle, Input},
+        producer::{Delivered, Outgoing, Producer},
+    },
+    merchant::{client::Client, directory::Update},
+    model::{Span, Timestamp},
+};
+
+/// How often gauges, status and health are renewed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The broker is asked for its time every so many ticks.
+const PROBE_TICKS: u64 = 30;
+
+/// Token of a record that no route waits for.
+const PROBE: u64 = u64::MAX;
+
+/// Inputs of one kind that are taken before the engine is asked again.
+const BATCH: usize = 512;
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Attempts that were cut because the grace was over.
+    pub cut: usize,
+}
+
+/// A running worker.
+pub struct Worker {
+    settings: Settings,
+    engine: Engine,
+    clock: Clock,
+    client: Arc<Client>,
+    topics: TopicNames,
+    producer: Producer,
+    consumer: Option<ConsumerHandle>,
+    inputs: Inputs,
+    attempted: mpsc::Sender<(AttemptId, AttemptResult)>,
+    routes: HashMap<RouteId, Outstanding>,
+    observer: Observer,
+    watch: Watch,
+    stopping: Stopping,
+    revoking: Option<Revoking>,
+    ticks: u64,
+}
+
+/// Everything that reports to the loop.
+struct Inputs {
+    consumer: mpsc::Receiver<Input>,
+    delivered: mpsc::Receiver<Delivered>,
+    attempted: mpsc::Receiver<(AttemptId, AttemptResult)>,
+    directory: mpsc::Receiver<Update>,
+}
+
+/// A route that the broker has not answered.
+struct Outstanding {
+    to: Destination,
+    parked: bool,
+    since: Instant,
+}
+
+/// Partitions that the group asks back.
+struct Revoking {
+    partitions: Vec<crate::model::Partition>,
+    reply: std::sync::mpsc::SyncSender<Vec<crate::engine::Commit>>,
+    deadline: Instant,
+}
+
+impl Worker {
+    /// Turns until `shutdown` is cancelled and everything is given back, or until Kafka says
+    /// something that cannot be mended from here.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<Stopped, Error> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.execute_commands();
+            self.finish_revoke_if_drained();
+            if let Some(stopped) = self.advance_stop(&shutdown) {
+                self.close().await;
+                return Ok(stopped);
+            }
+            let wake = self.wake_at();
+            let now = tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if !self.stopping.has_begun() => self.clock.now(),
+                Some(input) = self.inputs.consumer.recv() => self.take_consumer(input)?,
+                Some(delivered) = self.inputs.delivered.recv() => self.take_delivered(delivered),
+                Some(attempted) = self.inputs.attempted.recv() => self.take_attempted(attempted),
+                Some(update) = self.inputs.directory.recv() => self.take_directory(update),
+                _ = tick.tick() => self.tick(),
+                () = tokio::time::sleep_until(wake.into()) => self.clock.now(),
+                () = self.stopping.consumer_gone() => self.clock.now(),
+            };
+            self.engine.handle_timeout(now);
+        }
+    }
+
+    /// When the loop has to turn although nothing happens.
+    fn wake_at(&self) -> Instant {
+        let now = self.clock.now();
+        let soon = |at: Timestamp| Instant::now() + Duration::from(at.since(now));
+        let timer = self.engine.poll_timeout().map(soon);
+        let revoke = self.revoking.as_ref().map(|revoking| revoking.deadline);
+        let idle = Instant::now() + TICK;
+        [timer, revoke, self.stopping.deadline()].into_iter().flatten().fold(idle, Instant::min)
+    }
+
+    /// Gives partitions back when nothing of them runs any more, or when time is up.
+    fn finish_revoke_if_drained(&mut self) {
+        let Some(revoking) = &self.revoking else {
+            return;
+        };
+        if !self.engine.is_drained(&revoking.partitions) && Instant::now() < revoking.deadline {
+            return;
+        }
+        if let Some(revoking) = self.revoking.take() {
+            let commits = self.engine.finish_revoke(&revoking.partitions);
+            self.observer.revoked(&revoking.partitions);
+            // The consumer thread gave up waiting when this fails; then nothing is committed.
+            if revoking.reply.try_send(commits).is_err() {
+                tracing::warn!("a rebalance did not wait for the last commits");
+            }
+        }
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        let status = self.engine.status(now, 20);
+        self.observer.gauges(&status, now, &self.clock);
+        let findings = self.watch.look(&health::Sight {
+            status: &status,
+            consumer: self.consumer.as_ref(),
+            oldest_route: self.routes.values().map(|route| route.since).min(),
+            skew_seconds: self.clock.skew().as_secs_f64(),
+        });
+        self.engine.allow_attempts(!findings.clock_unusable);
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(PROBE_TICKS) {
+            self.probe_clock();
+        }
+        if self.producer.is_fatal() {
+            self.rebuild_producer(now);
+        }
+        now
+    }
+
+    /// Writes a tombstone for a key that nobody has: the broker's answer tells its time, and that
+    /// it takes records.
+    fn probe_clock(&self) {
+        let probe = Outgoing {
+            token: PROBE,
+            topic: &self.topics.endpoints(),
+            partition: None,
+            key: Some(b"paynotify-clock"),
+            value: None,
+            headers: Vec::new(),
+        };
+        if let Err(error) = self.producer.send(&probe) {
+            tracing::debug!(%error, "the broker's clock was not asked");
+        }
+    }
+
+    /// Waits for what is on its way out: routes are answered by now, the log may lag.
+    async fn close(self) {
+        let grace = Duration::from(Span::from_secs(5));
+        let producer = self.producer;
+        let observer = self.observer;
+        let flushed = tokio::task::spawn_blocking(move || {
+            producer.flush(grace);
+            observer.flush(grace);
+        });
+        if tokio::time::timeout(grace * 3, flushed).await.is_err() {
+            tracing::warn!(
+                "the last lines of the attempts log may be lost: flushing took too long"
+            );
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The engine's commands, carried out. Nothing here waits.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+
+use super::{Outstanding, Worker};
+use crate::{
+    engine::{
+        Attempt, Command, Commit, DeliveryOutcome, Destination, Report, Route, RouteFailure,
+        RouteId,
+    },
+    envelope,
+    kafka::producer::{Outgoing, Producer},
+    model::Timestamp,
+};
+
+impl Worker {
+    /// Does everything that the engine wants now.
+    pub(super) fn execute_commands(&mut self) {
+        let now = self.clock.now();
+        let mut commits = Vec::new();
+        let mut parked = false;
+        while let Some(command) = self.engine.poll_command(now) {
+            match command {
+                Command::Attempt(attempt) => self.attempt(attempt),
+                Command::Route(route) => self.route(now, route, std::mem::take(&mut parked)),
+                Command::Commit(commit) => commits.push(commit),
+                Command::Pause(partition) => self.want(partition, false),
+                Command::Resume(partition) => self.want(partition, true),
+                Command::Report(report) => {
+                    // A parking is reported just before its route.
+                    parked = matches!(&report, Report::Delivery(one) if one.outcome == DeliveryOutcome::Parked);
+                    self.observer.report(report);
+                }
+            }
+        }
+        self.commit(now, commits);
+    }
+
+    fn want(&self, partition: crate::model::Partition, wanted: bool) {
+        if let Some(consumer) = &self.consumer {
+            consumer.want(partition, wanted);
+        }
+    }
+
+    fn attempt(&self, attempt: Attempt) {
+        let (client, clock) = (Arc::clone(&self.client), self.clock.clone());
+        let answers = self.attempted.clone();
+        self.stopping.spawn_attempt(async move {
+            let trace = &attempt.content.headers;
+            let result = client
+                .attempt(&attempt.endpoint, &attempt.event, attempt.number, trace, || clock.now())
+                .await;
+            // The loop is gone when this fails, and with it the need for the answer.
+            let _ = answers.send((attempt.id, result)).await;
+        });
+    }
+
+    fn route(&mut self, now: Timestamp, route: Route, parked: bool) {
+        let (topic, headers, value) = self.written(&route);
+        let outgoing = Outgoing {
+            token: route.id.0,
+            topic: &topic,
+            partition: Some(route.index),
+            key: route.content.key.as_deref(),
+            value: value.as_deref(),
+            headers,
+        };
+        match self.producer.send(&outgoing) {
+            Ok(()) => {
+                let since = Instant::now();
+                self.routes.insert(route.id, Outstanding { to: route.to, parked, since });
+            }
+            Err(error) => {
+                tracing::warn!(topic, %error, "a record cannot be sent now; it is tried again");
+                self.engine.handle_routed(now, route.id, Err(error.failure()));
+            }
+        }
+    }
+
+    fn written(&self, route: &Route) -> (String, Vec<(String, Bytes)>, Option<Bytes>) {
+        let mut headers = route.content.headers.clone();
+        let value = route.content.value.clone();
+        match &route.to {
+            Destination::Grade(grade) => {
+                headers.extend(route.envelope.write());
+                (self.topics.grade(*grade), headers, value)
+            }
+            Destination::DeadLetter(dead) => {
+                let group = &self.settings.config.kafka.group;
+                headers.extend(envelope::dead_letter_headers(&route.envelope, dead, group));
+                (self.topics.dead_letters(), headers, value.filter(|_| !dead.truncated))
+            }
+        }
+    }
+
+    fn commit(&mut self, now: Timestamp, commits: Vec<Commit>) {
+        if commits.is_empty() {
+            return;
+        }
+        let refused = match &self.consumer {
+            Some(consumer) => consumer.commit(commits).err().unwrap_or_default(),
+            None => commits,
+        };
+        for commit in refused {
+            self.engine.handle_committed(now, &commit, false);
+        }
+    }
+
+    /// A producer that cannot go on is replaced; what it had is sent again.
+    pub(super) fn rebuild_producer(&mut self, now: Timestamp) {
+        tracing::error!("the producer met a fatal error and is built anew");
+        match Producer::new(&self.settings.kafka()) {
+            Ok((producer, delivered)) => {
+                self.producer = producer;
+                self.inputs.delivered = delivered;
+                for id in self.routes.drain().map(|(id, _)| id).collect::<Vec<RouteId>>() {
+                    self.engine.handle_routed(now, id, Err(RouteFailure::Passing));
+                }
+            }
+            Err(error) => tracing::error!(%error, "the producer cannot be built; trying again"),
+        }
+    }
+}

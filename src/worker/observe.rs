@@ -1,0 +1,156 @@
+//! Reports of the engine → metrics, logs, delivery log, status.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::attempts_log::AttemptsLog;
+use crate::{
+    clock::Clock,
+    engine::{DeliveryOutcome, DeliveryReport, Destination, PartitionStatus, Report, Status},
+    kafka::{committer, consumer::Assigned},
+    model::{Partition, Source, Span, Timestamp},
+    telemetry::metrics::{CommitResult, Metrics},
+};
+
+/// Everything that watches and never decides.
+pub struct Observer {
+    metrics: Arc<Metrics>,
+    log: Option<AttemptsLog>,
+    status: watch::Sender<Value>,
+    sources: Vec<Source>,
+    worker: String,
+    merchants: usize,
+}
+
+impl Observer {
+    pub fn new(
+        metrics: Arc<Metrics>,
+        log: Option<AttemptsLog>,
+        status: watch::Sender<Value>,
+        sources: Vec<Source>,
+        worker: String,
+        merchants: usize,
+    ) -> Self {
+        Self { metrics, log, status, sources, worker, merchants }
+    }
+
+    pub fn report(&mut self, report: Report) {
+        match report {
+            Report::EventResolved { outcome } => self.metrics.event(outcome),
+            Report::Delivery(report) => self.delivery(&report),
+        }
+    }
+
+    fn delivery(&mut self, report: &DeliveryReport) {
+        self.metrics.attempt(report.outcome, report.reason.as_deref());
+        if let Some(answer) = &report.answer {
+            self.metrics.attempt_took(answer.took);
+            self.metrics.late(report.partition.source, answer.started.since(report.due));
+        }
+        if let (DeliveryOutcome::Delivered, Some(event)) = (report.outcome, &report.event) {
+            self.metrics.delivered_after(report.at.since(event.happened));
+        }
+        if let (DeliveryOutcome::Retry, Some(merchant)) = (report.outcome, &report.merchant) {
+            self.metrics.merchant_failed(merchant);
+        }
+        if let Some(log) = &mut self.log {
+            log.write(report);
+        }
+    }
+
+    pub fn routed(&self, to: &Destination, parked: bool) {
+        match to {
+            Destination::Grade(grade) => self.metrics.routed(*grade, parked),
+            Destination::DeadLetter(dead) => self.metrics.dead_letter(dead.reason),
+        }
+    }
+
+    pub fn assigned(&self, assigned: &[Assigned]) {
+        self.metrics.rebalanced();
+        for one in assigned.iter().filter(|one| one.lost > 0) {
+            self.lost(one.partition, one.lost);
+        }
+        tracing::info!(partitions = assigned.len(), "assigned");
+    }
+
+    pub fn lost(&self, partition: Partition, records: u64) {
+        tracing::error!(%partition, records,
+            "records were deleted before they were read; see topics.outage_budget");
+        self.metrics.lost(partition.source, records);
+    }
+
+    pub fn revoked(&self, partitions: &[Partition]) {
+        self.metrics.rebalanced();
+        tracing::info!(partitions = partitions.len(), "given back");
+    }
+
+    pub fn committed(&self, result: &Result<(), committer::Error>) {
+        self.metrics.commit(match result {
+            Ok(()) => CommitResult::Ok,
+            Err(committer::Error::NotHeld) => CommitResult::Fenced,
+            Err(_) => CommitResult::Failed,
+        });
+    }
+
+    pub fn merchants(&mut self, count: usize) {
+        self.merchants = count;
+    }
+
+    /// Renews every gauge and the status.
+    pub fn gauges(&self, status: &Status, now: Timestamp, clock: &Clock) {
+        for source in &self.sources {
+            let of_it: Vec<&PartitionStatus> =
+                status.partitions.iter().filter(|one| one.partition.source == *source).collect();
+            let records = of_it.iter().map(|one| one.unresolved as u64).sum();
+            let oldest = of_it.iter().filter_map(|one| one.oldest).min();
+            let age = oldest.map_or(Span::ZERO, |oldest| now.since(oldest));
+            self.metrics.set_unresolved(*source, records, age);
+        }
+        self.metrics.set_in_flight(status.in_flight);
+        self.metrics.set_clock_skew(clock.skew().as_secs_f64());
+        self.status.send_replace(self.describe(status, now, clock));
+    }
+
+    fn describe(&self, status: &Status, now: Timestamp, clock: &Clock) -> Value {
+        let partitions = status.partitions.iter().map(|one| {
+            json!({
+                "partition": one.partition.to_string(),
+                "watermark": one.watermark.0,
+                "committed": one.committed.0,
+                "unresolved": one.unresolved,
+                "oldest": one.oldest.map(|oldest| oldest.to_string()),
+                "taking": one.taking,
+            })
+        });
+        let lanes = status.lanes.iter().map(|lane| {
+            json!({
+                "merchant": lane.key.merchant.as_str(),
+                "endpoint": lane.key.endpoint.as_str(),
+                "waiting": lane.waiting,
+                "in_flight": lane.in_flight,
+                "parked": lane.parked,
+            })
+        });
+        json!({
+            "format": 1,
+            "worker": self.worker,
+            "at": now.to_string(),
+            "merchants": self.merchants,
+            "in_flight": status.in_flight,
+            "held_bytes": status.held_bytes,
+            "stuck_routes": status.stuck_routes,
+            "clock_skew_seconds": clock.skew().as_secs_f64(),
+            "partitions": partitions.collect::<Vec<_>>(),
+            "lanes": lanes.collect::<Vec<_>>(),
+        })
+    }
+
+    /// Gives the last lines of the delivery log their time to leave.
+    pub fn flush(self, deadline: Duration) {
+        if let Some(log) = self.log {
+            log.flush(deadline);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! From settings to a running worker: directory first, then topics, then Kafka's clients.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inputs, Worker, attempts_log::AttemptsLog, health::Watch, input, observe::Observer};
+use crate::{
+    clock::Clock,
+    config::Config,
+    engine::{Engine, HoldBounds},
+    kafka::{
+        self, ClientSettings, TopicNames,
+        consumer::Consumer,
+        position::FirstStart,
+        producer::{Log, Producer},
+        table::{Table, TableInput},
+    },
+    merchant::{
+        client::{self, Client},
+        directory::{self, Rules, Update},
+    },
+    model::{Source, Span},
+    telemetry::{health::Health, metrics::Metrics},
+};
+
+/// How long the broker may take to name its cluster.
+const CLUSTER: Duration = Duration::from_secs(15);
+/// Changes of the directory that wait for the loop.
+const DIRECTORY_QUEUE: usize = 1_024;
+
+/// Everything that a worker needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configuration.
+    pub config: Config,
+    /// Where a new group begins on topics that hold records already.
+    pub first_start: Option<FirstStart>,
+    /// Start though no merchant is known.
+    pub allow_empty_directory: bool,
+    /// The broker stamps no append times (librdkafka's mock cluster).
+    pub embedded_broker: bool,
+    /// The shortest interval of a schedule.
+    pub shortest_interval: Span,
+    /// Name of this worker in logs and in the delivery log.
+    pub worker: String,
+}
+
+/// What a worker shares with the admin server.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its metrics.
+    pub metrics: Arc<Metrics>,
+    /// Its readiness.
+    pub health: Arc<Health>,
+    /// Its status.
+    pub status: watch::Sender<serde_json::Value>,
+}
+
+/// Why there is no worker, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A client of Kafka cannot be had.
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+    /// The consumer cannot start or go on.
+    #[error(transparent)]
+    Consumer(#[from] kafka::consumer::Error),
+    /// The HTTP client cannot be had.
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    /// The broker does not say which cluster it belongs to.
+    #[error(
+        "no Kafka broker answers at {0}; check kafka.bootstrap_servers and that the broker runs"
+    )]
+    NoCluster(String),
+    /// Nobody could be told anything.
+    #[error(
+        "the directory ({0}) holds no merchant, so every event would become a dead letter; add \
+         merchants with `paynotify merchants put`, or pass --allow-empty-directory"
+    )]
+    EmptyDirectory(String),
+    /// The source of the directory ended.
+    #[error("the directory ({0}) cannot be read; see the log")]
+    Directory(String),
+    /// Asked to stop before the start was complete.
+    #[error("stopped before the start was complete")]
+    Stopped,
+    /// A metric cannot be declared.
+    #[error("metrics cannot be declared: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Settings {
+    /// How to reach Kafka.
+    pub fn kafka(&self) -> ClientSettings {
+        ClientSettings::from(&self.config.kafka)
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            defaults: directory::Defaults(self.config.defaults.policy.clone()),
+            allow_http: self.config.delivery.allow_http,
+            shortest_interval: self.shortest_interval,
+        }
+    }
+
+    fn engine(&self, cluster: String) -> crate::engine::Settings {
+        let config = &self.config;
+        crate::engine::Settings {
+            cluster,
+            ladder: config.topics.grades.clone(),
+            max_in_flight: config.delivery.max_in_flight as usize,
+            lane_records: config.lanes.max_records as usize,
+            hold: HoldBounds {
+                records: config.hold.max_records_per_partition as usize,
+                bytes: config.hold.max_bytes.as_usize(),
+            },
+            unknown_merchant_grace: config.directory.unknown_merchant_grace,
+            longest_parking: config.parking.longest_grade,
+            commit_interval: config.commit.interval,
+            commit_every: config.commit.every,
+            commit_refresh: config.commit.refresh,
+        }
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let grades = self.config.topics.grades.grades().iter().copied().map(Source::Grade);
+        std::iter::once(Source::Completions).chain(grades).collect()
+    }
+}
+
+impl Shown {
+    /// What a worker with this configuration will show.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            metrics: Arc::new(Metrics::new(&config.topics.prefix, &config.topics.grades)?),
+            health: Arc::new(Health::new(Span::from_secs(60))),
+            status: watch::Sender::new(serde_json::Value::Null),
+        })
+    }
+}
+
+/// Loads the directory, reaches Kafka, joins the group.
+pub async fn start(
+    settings: Settings,
+    shown: Shown,
+    stop: &CancellationToken,
+) -> Result<Worker, Error> {
+    let kafka = settings.kafka();
+    let topics = TopicNames::new(&settings.config.topics.prefix);
+    let clock = if settings.embedded_broker { Clock::without_offset() } else { Clock::new() };
+
+    let (producer, delivered) = Producer::new(&kafka)?;
+    let (producer, cluster) = blocking(stop, move || {
+        let cluster = producer.cluster_id(CLUSTER);
+        (producer, cluster)
+    })
+    .await?;
+    let no_cluster = || Error::NoCluster(kafka.bootstrap_servers.clone());
+    let cluster = cluster.ok_or_else(no_cluster)?;
+
+    let mut engine = Engine::new(settings.engine(cluster));
+    let directory = load_directory(&settings, &kafka, &topics, &shown, &mut engine, stop).await?;
+
+    let log = settings.config.attempts_log.enabled.then(|| Log::new(&kafka)).transpose()?;
+    let log = log.map(|log| {
+        let excerpts = settings.config.attempts_log.excerpts;
+        AttemptsLog::new(log, topics.attempts(), settings.worker.clone(), excerpts)
+    });
+    let client = Client::new(client::ClientSettings {
+        allow_http: settings.config.delivery.allow_http,
+        excerpts: settings.config.attempts_log.excerpts,
+        pool_max_idle_per_host: settings.config.delivery.max_in_flight as usize,
+        ..client::ClientSettings::default()
+    })?;
+    let (consumer, inputs) = {
+        let (topics, clock) = (topics.clone(), clock.clone());
+        let (ladder, first) = (settings.config.topics.grades.clone(), settings.first_start);
+        blocking(stop, move || Consumer::start(&kafka, topics, &ladder, first, clock)).await??
+    };
+    let (attempted, answers) = mpsc::channel(settings.config.delivery.max_in_flight as usize);
+    let observer = Observer::new(
+        shown.metrics,
+        log,
+        shown.status,
+        settings.sources(),
+        settings.worker.clone(),
+        engine.merchants(),
+    );
+    let worker = Worker {
+        engine,
+        clock,
+        client: Arc::new(client),
+        topics,
+        producer,
+        consumer: Some(consumer),
+        inputs: Inputs { consumer: inputs, delivered, attempted: answers, directory },
+        attempted,
+        routes: std::collections::HashMap::new(),
+        observer,
+        watch: Watch::new(shown.health),
+        stopping: super::Stopping::default(),
+        revoking: None,
+        ticks: 0,
+        settings,
+    };
+    worker.probe_clock();
+    Ok(worker)
+}
+
+/// Reads the directory once and leaves it followed.
+async fn load_directory(
+    settings: &Settings,
+    kafka: &ClientSettings,
+    topics: &TopicNames,
+    shown: &Shown,
+    engine: &mut Engine,
+    stop: &CancellationToken,
+) -> Result<mpsc::Receiver<Update>, Error> {
+    let file = settings.config.directory.file.as_deref();
+    let name = file
+        .map_or_else(|| format!("topic {}", topics.merchants()), |path| path.display().to_string());
+    shown.health.set("directory", Some(format!("{name} is being read")));
+    let mut updates = match file {
+        Some(path) => directory::file::watch(Path::to_owned(path), settings.rules(), stop.clone()),
+        None => follow_topic(kafka.clone(), topics.merchants(), settings.rules(), stop).await?,
+    };
+    loop {
+        let update = tokio::select! {
+            update = updates.recv() => update.ok_or_else(|| Error::Directory(name.clone()))?,
+            () = stop.cancelled() => return Err(Error::Stopped),
+        };
+        shown.health.beat();
+        if input::apply(engine, update) {
+            break;
+        }
+    }
+    tracing::info!(merchants = engine.merchants(), directory = name, "the directory is loaded");
+    if engine.merchants() == 0 && !settings.allow_empty_directory {
+        return Err(Error::EmptyDirectory(name));
+    }
+    shown.health.set("directory", None);
+    Ok(updates)
+}
+
+async fn follow_topic(
+    kafka: ClientSettings,
+    topic: String,
+    rules: Rules,
+    stop: &CancellationToken,
+) -> Result<mpsc::Receiver<Update>, Error> {
+    let (table, mut inputs) = blocking(stop, move || Table::follow(&kafka, &topic)).await??;
+    let (updates, receiver) = mpsc::channel(DIRECTORY_QUEUE);
+    tokio::spawn(async move {
+        // The table is followed for as long as somebody listens.
+        let _table = table;
+        while let Some(input) = inputs.recv().await {
+            let changes = match input {
+                TableInput::CaughtUp => vec![Update::Loaded],
+                TableInput::Changes(changes) => changes
+                    .into_iter()
+                    .map(|(key, value)| directory::update(Some(&key), value.as_deref(), &rules))
+                    .collect(),
+            };
+            for change in changes {
+                if updates.send(change).await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Runs something that blocks for a bounded time; gives up waiting when asked to stop.
+async fn blocking<T: Send + 'static>(
+    stop: &CancellationToken,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::select! {
+        done = tokio::task::spawn_blocking(work) => done.map_err(|_| Error::Stopped),
+        () = stop.cancelled() => Err(Error::Stopped),
+    }
+}

@@ -1,0 +1,196 @@
+//! Configuration: precedence, defaults, redaction, and the text of every mistake.
+
+use paynotify::{
+    config::{Config, DEFAULT_TEXT, Inputs, Loaded, Origin},
+    model::Span,
+};
+
+fn load(
+    file: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Loaded, String> {
+    let own = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let inputs = Inputs {
+        file: Some(("pay.toml".to_owned(), file.to_owned())),
+        environment: own(environment),
+        flags: own(flags),
+    };
+    inputs.load().map_err(|error| error.to_string())
+}
+
+fn origin(loaded: &Loaded, key: &str) -> String {
+    let found = loaded.effective.iter().find(|effective| effective.key == key);
+    found.expect("the key is effective").origin.to_string()
+}
+
+#[test]
+fn flags_go_over_environment_over_file_over_default() {
+    let file = "[kafka]\ngroup = \"file\"\n[shutdown]\ngrace = \"1s\"\n[log]\nfilter = \"warn\"";
+    let environment =
+        [("PAYNOTIFY_KAFKA__GROUP", "environment"), ("PAYNOTIFY_SHUTDOWN__GRACE", "2s")];
+    let loaded = load(file, &environment, &[("kafka.group", "flag")]).unwrap();
+    assert_eq!(loaded.config.kafka.group, "flag");
+    assert_eq!(loaded.config.shutdown.grace, Span::from_secs(2));
+    assert_eq!(loaded.config.log.filter, "warn");
+    assert_eq!(origin(&loaded, "kafka.group"), "flag --set");
+    let variable = "environment variable PAYNOTIFY_SHUTDOWN__GRACE";
+    assert_eq!(origin(&loaded, "shutdown.grace"), variable);
+    assert_eq!(origin(&loaded, "log.filter"), "pay.toml:6");
+    assert_eq!(origin(&loaded, "log.format"), "default");
+}
+
+#[test]
+fn the_default_file_says_exactly_the_defaults() {
+    let loaded = load(DEFAULT_TEXT, &[], &[]).unwrap();
+    assert_eq!(loaded.config, Config::default());
+    for effective in &loaded.effective {
+        let unset = effective.value.is_none();
+        assert!(unset || effective.origin != Origin::Default, "{} is missing", effective.key);
+    }
+}
+
+#[test]
+fn properties_are_read_from_quoted_keys_and_from_the_environment() {
+    let file = "[kafka.properties]\n\"session.timeout.ms\" = \"6000\"\n\"client.id\" = \"a\"";
+    let environment = [("PAYNOTIFY_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "9000")];
+    let loaded = load(file, &environment, &[]).unwrap();
+    let properties: Vec<_> = loaded.config.kafka.properties.iter().collect();
+    assert_eq!(properties, [("client.id", "a"), ("session.timeout.ms", "9000")]);
+}
+
+#[test]
+fn variables_without_a_section_are_not_ours() {
+    let environment = [("PAYNOTIFY_SERVICE_HOST", "10.0.0.1"), ("PAYNOTIFY_PORT", "tcp://x")];
+    assert!(load("", &environment, &[]).is_ok());
+}
+
+#[test]
+fn lists_in_the_environment_are_separated_by_commas() {
+    let environment = [
+        ("PAYNOTIFY_TOPICS__GRADES", "1s, 60s"),
+        ("PAYNOTIFY_DEFAULTS__POLICY__ACKNOWLEDGE__STATUSES", "2xx,404,410-411"),
+    ];
+    let config = load("", &environment, &[]).unwrap().config;
+    assert_eq!(config.topics.grades.largest().to_string(), "1m");
+    let statuses = config.defaults.policy.acknowledge.statuses.0;
+    assert_eq!(statuses, [(200, 299), (404, 404), (410, 411)]);
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let secrets = [
+        "sasl.password",
+        "ssl.key.pem",
+        "sasl.oauthbearer.client.secret",
+        "sasl.jaas.config",
+        "ssl.keystore.password",
+    ];
+    let lines: Vec<_> = secrets.iter().map(|name| format!("\"{name}\" = \"hunter2\"")).collect();
+    let file = format!("[kafka.properties]\n{}", lines.join("\n"));
+    let loaded = load(&file, &[], &[]).unwrap();
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let shown = |name: &str| loaded.effective.iter().any(|e| e.key.ends_with(name));
+    assert!(secrets.iter().all(|name| shown(name)));
+}
+
+#[test]
+fn a_broken_line_is_named_without_its_text() {
+    let error = load("[kafka]\ngroup = \"x\"\npassword = \"hunter2", &[], &[]).unwrap_err();
+    assert!(error.starts_with("pay.toml:3: not valid TOML: "), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn every_mistake_names_key_place_and_remedy() {
+    let cases = [
+        (
+            "[topics]\ngrade = [\"5s\"]",
+            "pay.toml:2: topics.grade: unknown key; did you mean topics.grades?",
+        ),
+        (
+            "[kafak]\ngroup = \"x\"",
+            "pay.toml:2: kafak.group: unknown key; did you mean kafka.group?",
+        ),
+        (
+            "[nonsense]",
+            "pay.toml:1: nonsense: unknown key; `paynotify config default` prints every key",
+        ),
+        (
+            "[shutdown]\ngrace = 5",
+            "pay.toml:2: shutdown.grace: 5 is of the wrong type; \
+             write a duration such as \"500ms\", \"15s\", \"2m\", \"1h\" or \"7d\"",
+        ),
+        (
+            "[delivery]\nmax_in_flight = 0",
+            "pay.toml:2: delivery.max_in_flight: 0 is out of range; \
+             write a whole number from 1 to 1000000",
+        ),
+        (
+            "[delivery]\nallow_http = \"yes\"",
+            "pay.toml:2: delivery.allow_http: \"yes\" is of the wrong type; write true or false",
+        ),
+        (
+            "[delivery]\nproxy = \"x\"",
+            "pay.toml:2: delivery.proxy: not supported by this version; remove it",
+        ),
+        (
+            "[scheduling.classes.gold]\nreserved = 3",
+            "pay.toml:2: scheduling.classes.gold.reserved: not supported by this version; remove it",
+        ),
+        (
+            "[kafka.properties]\n\"enable.auto.commit\" = \"true\"",
+            "pay.toml:2: kafka.properties.enable.auto.commit: paynotify sets this property itself; \
+             remove it: positions are committed after deliveries are resolved",
+        ),
+        (
+            "[defaults.policy]\nmax_age = \"1h\"",
+            "pay.toml:2: defaults.policy.max_age: 1h is less than the sum of the intervals, 211370s; \
+             write at least 211370s, or shorten defaults.policy.intervals",
+        ),
+        (
+            "[parking]\nlongest_grade = \"1s\"",
+            "pay.toml:2: parking.longest_grade: no grade is as short as 1s; \
+             write at least 5s, or add a grade",
+        ),
+        (
+            "[topics]\ngrades = [\"5s\", \"5000ms\"]",
+            "pay.toml:2: topics.grades: grade 5s is listed twice; \
+             write a list of different durations such as [\"5s\", \"1m\", \"1h\"]",
+        ),
+        ("kafka = 3", "pay.toml:1: kafka: a section, not a value; write [kafka] and keys below"),
+        (
+            "[events]\nmax_bytes = \"a lot\"",
+            "pay.toml:2: events.max_bytes: \"a lot\" is not a size; \
+             write a size such as \"256KiB\"",
+        ),
+    ];
+    for (file, message) in cases {
+        assert_eq!(load(file, &[], &[]).unwrap_err(), message, "of {file:?}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_environment_names_the_variable() {
+    let error = load("", &[("PAYNOTIFY_ADMIN__LISTEN", "9464")], &[]).unwrap_err();
+    let expected = "environment variable PAYNOTIFY_ADMIN__LISTEN: admin.listen: \
+         \"9464\" is not an address with a port; \
+         write an IP address and a port, such as \"0.0.0.0:9464\"";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let error = load("[log]\nformat = \"xml\"\nlevel = 1", &[], &[]).unwrap_err();
+    assert_eq!(error.lines().count(), 2, "{error}");
+}
+
+#[test]
+fn a_secret_in_a_flag_is_refused_without_showing_it() {
+    let error = load("", &[], &[("kafka.properties.sasl.password", "hunter2")]).unwrap_err();
+    let expected = "flag --set: kafka.properties.sasl.password: a secret on the command line; \
+         put it into the file or into PAYNOTIFY_KAFKA__PROPERTIES__SASL_PASSWORD";
+    assert_eq!(error, expected);
+}
