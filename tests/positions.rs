@@ -218,8 +218,8 @@ async fn records_that_expire_before_they_are_read_are_counted_and_reading_goes_o
     scene.expire_below(40).await;
     member.handle.want(COMPLETIONS, true);
     let (mut lost, mut lost_in_all) = (0, 0);
-    let mut last = 1;
-    while last < 41 {
+    let mut next = 1;
+    while next < 41 {
         match member.input().await {
             Input::Gap { partition: COMPLETIONS, lost: count } => {
                 lost += count;
@@ -227,8 +227,8 @@ async fn records_that_expire_before_they_are_read_are_counted_and_reading_goes_o
             }
             Input::Records(records) => {
                 for record in records {
-                    assert_eq!(record.offset.0, last + i64::try_from(lost).expect("few"));
-                    last = record.offset.next().0;
+                    assert_eq!(record.offset.0, next + i64::try_from(lost).expect("few"));
+                    next = record.offset.next().0;
                     lost = 0;
                 }
             }
