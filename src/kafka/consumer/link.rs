@@ -1,7 +1,7 @@
 //! What the committer needs of the consumer.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -29,7 +29,13 @@ pub struct Link {
 
 impl Broker for Link {
     fn commit(&self, positions: &TopicPartitionList) -> Result<(), KafkaError> {
-        self.consumer.commit(positions, CommitMode::Sync)
+        let set = |since| {
+            *self.shared.committing.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        };
+        set(Some(self.shared.clock.instant()));
+        let result = self.consumer.commit(positions, CommitMode::Sync);
+        set(None);
+        result
     }
 
     fn topic(&self, partition: Partition) -> String {

@@ -38,6 +38,7 @@ impl Running {
             let sweep = now.duration_since(swept) >= SWEEP;
             if sweep {
                 swept = now;
+                self.shared.watch_commit(now);
             }
             match self.round(sweep) {
                 Next::Again => {}

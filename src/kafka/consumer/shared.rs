@@ -19,6 +19,9 @@ use crate::{
     model::{Partition, Source},
 };
 
+/// A commit that takes longer is a sign of trouble; one takes milliseconds.
+const LATE: Duration = Duration::from_secs(5);
+
 /// Shared by everything that belongs to one consumer.
 #[derive(Debug)]
 pub struct Shared {
@@ -30,6 +33,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// Whether the worker has been told that Kafka does not answer.
     pub troubled: AtomicBool,
+    /// Since when the broker owes an answer to a commit.
+    pub committing: Mutex<Option<Instant>>,
     polled: Mutex<Instant>,
     thread: OnceLock<Thread>,
 }
@@ -54,6 +59,7 @@ impl Shared {
             inputs,
             stopping: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
+            committing: Mutex::new(None),
             thread: OnceLock::new(),
         }
     }
@@ -111,8 +117,7 @@ impl Shared {
             if self.clock.instant() >= deadline {
                 return Some(input);
             }
-            #[expect(clippy::disallowed_methods, reason = "the worker drains within a moment")]
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     }
 
@@ -124,6 +129,15 @@ impl Shared {
             && self.send(Input::Trouble(why), Duration::ZERO).is_some()
         {
             self.troubled.store(false, Ordering::Release);
+        }
+    }
+
+    /// Notices a commit that is not answered: its thread cannot say so, for it waits.
+    pub fn watch_commit(&self, now: Instant) {
+        let since = *self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let late = since.is_some_and(|since| now.saturating_duration_since(since) > LATE);
+        if late && !self.troubled.load(Ordering::Acquire) {
+            self.trouble(format!("a commit is not answered for {} s", LATE.as_secs()));
         }
     }
 
