@@ -16,7 +16,7 @@ use support::{
 };
 
 const KILLS: usize = 10;
-const EVENTS_PER_KILL: usize = 600;
+const EVENTS_PER_KILL: usize = 2_000;
 const PARTITIONS: i32 = 6;
 const IN_FLIGHT: usize = 64;
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -89,7 +89,7 @@ async fn a_kill_loses_nothing_and_repeats_only_what_was_in_flight_or_not_yet_com
     let names: Vec<String> = (0..60).map(|n| format!("m_{n}")).collect();
     for (n, name) in names.iter().enumerate() {
         let path = format!("/{name}");
-        receiver.answer(&path, Manner::Slow(Duration::from_millis(5 + n as u64)));
+        receiver.answer(&path, Manner::Slow(Duration::from_millis(20 + 2 * n as u64)));
         system.add_merchant(name, &receiver.url(&path), &json!({}));
     }
     system.write_directory();
@@ -103,7 +103,7 @@ async fn a_kill_loses_nothing_and_repeats_only_what_was_in_flight_or_not_yet_com
     for kill in 0..KILLS {
         let ids = (0..EVENTS_PER_KILL).map(|n| format!("evt_{kill}_{n}"));
         published.extend(system.publish(&merchants, ids));
-        let done = kill * EVENTS_PER_KILL + 50 + usize::try_from(dice.below(350)).unwrap();
+        let done = kill * EVENTS_PER_KILL + 600 + usize::try_from(dice.below(1_000)).unwrap();
         let enough = move |all: &[_]| all.len() >= done + extra_before;
         receiver.wait_until(enough, DEADLINE).await;
         let victim = workers.remove(usize::try_from(dice.below(2)).unwrap());
