@@ -6,10 +6,12 @@ mod completions;
 mod config;
 mod demo;
 mod dlq;
+mod kafka;
 mod merchants;
 mod output;
 mod publish;
 mod text;
+mod time;
 mod topics;
 mod worker;
 

@@ -1,4 +1,5 @@
 //! The HTTP client against merchants of every manner, on loopback, byte by byte.
+#![allow(clippy::disallowed_methods, reason = "tests compare with the real time")]
 
 use std::{
     future::Future,

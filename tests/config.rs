@@ -142,8 +142,8 @@ fn every_mistake_names_key_place_and_remedy() {
         ),
         (
             "[kafka.properties]\n\"enable.auto.commit\" = \"true\"",
-            "pay.toml:2: kafka.properties.enable.auto.commit: paynotify sets this property itself; \
-             remove it: positions are committed after deliveries are resolved",
+            "pay.toml:2: kafka.properties.enable.auto.commit: offsets would be committed before \
+             merchants acknowledged, and events would be lost; remove it",
         ),
         (
             "[defaults.policy]\nmax_age = \"1h\"",

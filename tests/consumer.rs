@@ -37,7 +37,7 @@ impl Fixture {
         let cluster = MockCluster::new(1).expect("a mock cluster");
         let bootstrap = cluster.bootstrap_servers();
         let ladder = Ladder::new(vec![Span::from_secs(5)]).expect("a ladder");
-        let fixture = Self { bootstrap, ladder, cluster };
+        let fixture = Self { cluster, bootstrap, ladder };
         for source in [Source::Completions, fixture.grade()] {
             let topic = names().of(source);
             fixture.cluster.create_topic(&topic, 2, 1).expect("a topic");

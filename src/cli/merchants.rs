@@ -1,12 +1,33 @@
-//! `paynotify merchants list | show | put | delete`.
+//! `paynotify merchants list | show | put | delete`: the directory, on its topic or in
+//! `directory.file`.
 
-use std::path::PathBuf;
+mod store;
 
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use crate::model::MerchantId;
+use crate::{
+    config::Config,
+    merchant::directory::{Defaults, Entry, Rules, parse_entry, redacted},
+    model::{MerchantId, Span},
+};
 
-use super::{Common, output::Output};
+use super::{
+    Common,
+    output::{self, Format, Output},
+    text,
+};
+
+use store::Store;
+
+/// Bytes that one `put` reads at most.
+const MAX_INPUT_BYTES: u64 = 256 << 20;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -38,20 +59,114 @@ pub(super) struct One {
 }
 
 pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
-    let _config = common.load()?.config;
+    let config = common.load()?.config;
+    let store = Store::new(&config);
     match command {
-        Command::List(output) => {
-            let _ = output.format();
-        }
-        Command::Show(one) => {
-            let _ = (&one.merchant, one.output.format());
-        }
-        Command::Put { file } => {
-            let _ = file;
-        }
+        Command::List(output) => list(&store, output.format()),
+        Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
+        Command::Put { file } => put(&store, &rules(&config), file),
         Command::Delete { merchant } => {
-            let _ = merchant;
+            anyhow::ensure!(store.delete(merchant)?, "there is no merchant {merchant}");
+            eprintln!("deleted {merchant}");
+            Ok(())
         }
     }
-    anyhow::bail!("merchants is not part of this build")
+}
+
+fn rules(config: &Config) -> Rules {
+    let smallest = config.topics.grades.smallest().delay();
+    Rules {
+        defaults: Defaults(config.defaults.policy.clone()),
+        allow_http: config.delivery.allow_http,
+        // Demonstrations have ladders of fractions of a second.
+        shortest_interval: smallest.min(Span::from_secs(1)),
+    }
+}
+
+fn list(store: &Store<'_>, format: Format) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for (merchant, entry) in store.entries()? {
+        match (Entry::parse(&entry), format) {
+            (Ok(entry), Format::Json) => output::json(&redacted(&entry))?,
+            (Ok(entry), Format::Table) => rows.push(row(&merchant, &entry)),
+            (Err(error), _) => eprintln!("{}", text::escape(&format!("unreadable: {error}"))),
+        }
+    }
+    if format == Format::Table {
+        output::table(&["MERCHANT", "NAME", "STATE", "ENDPOINTS"], rows)?;
+    }
+    Ok(())
+}
+
+fn row(merchant: &MerchantId, entry: &Entry) -> Vec<String> {
+    let endpoints = entry.endpoints.iter().map(|endpoint| {
+        let host = url::Url::parse(&endpoint.url).ok();
+        let host = host.as_ref().and_then(url::Url::host_str).unwrap_or("-");
+        format!("{} ({host})", endpoint.id)
+    });
+    vec![
+        merchant.to_string(),
+        entry.name.clone().unwrap_or_else(|| "-".to_owned()),
+        format!("{:?}", entry.state).to_lowercase(),
+        endpoints.collect::<Vec<_>>().join(", "),
+    ]
+}
+
+fn show(store: &Store<'_>, merchant: &MerchantId, format: Format) -> anyhow::Result<()> {
+    let entry = store.entries()?.remove(merchant);
+    let entry = entry.with_context(|| format!("there is no merchant {merchant}"))?;
+    let entry = redacted(&Entry::parse(&entry)?);
+    match format {
+        Format::Json => output::json(&entry)?,
+        Format::Table => {
+            for line in serde_json::to_string_pretty(&entry)?.lines() {
+                output::line_of(&text::escape(line))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes each good entry; a bad one is refused alone, with its line.
+fn put(store: &Store<'_>, rules: &Rules, file: &Path) -> anyhow::Result<()> {
+    let (name, input) = read(file)?;
+    let (mut good, mut refused) = (Vec::new(), 0_u64);
+    for (line, entry) in entries(&input) {
+        match parse_entry(entry, rules) {
+            Ok(merchant) => good.push((merchant.id, entry)),
+            Err(error) => {
+                refused += 1;
+                eprintln!("{}", text::escape(&format!("{name}:{line}: refused: {error}")));
+            }
+        }
+    }
+    let written = store.put(&good, rules)?;
+    eprintln!("put {written}, refused {refused}");
+    anyhow::ensure!(refused == 0, "{refused} entries were refused, see above");
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
+    let mut input = Vec::new();
+    let name = if file.as_os_str() == "-" {
+        io::stdin().lock().take(MAX_INPUT_BYTES).read_to_end(&mut input)?;
+        "<stdin>".to_owned()
+    } else {
+        let name = file.display().to_string();
+        let open = File::open(file).with_context(|| format!("cannot open {name}"))?;
+        open.take(MAX_INPUT_BYTES).read_to_end(&mut input)?;
+        name
+    };
+    let full = input.len() as u64 >= MAX_INPUT_BYTES;
+    anyhow::ensure!(!full, "{name}: longer than 256 MiB; split it");
+    Ok((name, input))
+}
+
+/// One JSON value over any number of lines, or one a line; with line numbers from 1.
+fn entries(input: &[u8]) -> Vec<(usize, &[u8])> {
+    if serde_json::from_slice::<serde::de::IgnoredAny>(input).is_ok() {
+        return vec![(1, input.trim_ascii())];
+    }
+    let lines = input.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty()).collect()
 }

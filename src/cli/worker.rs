@@ -1,13 +1,20 @@
 //! `paynotify worker`.
 
+use std::{sync::Arc, time::Duration};
+
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
-    model::{Timestamp, TimestampError},
+    config::{Config, Effective, Origin},
+    kafka::position::FirstStart,
+    model::Span,
     shutdown,
-    telemetry::logging,
+    telemetry::{
+        admin::{Admin, Sources},
+        logging,
+    },
+    worker::{self, Shown, Stopped},
 };
 
 use super::Common;
@@ -15,7 +22,7 @@ use super::Common;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Where a group without any commit begins on topics that hold records
-    #[arg(long, value_name = "earliest|latest|TIME", value_parser = first_start)]
+    #[arg(long, value_name = "earliest|latest|TIME")]
     first_start: Option<FirstStart>,
     /// Start although no merchant is known
     #[arg(long)]
@@ -25,20 +32,14 @@ pub(super) struct Arguments {
     allow_unsafe: bool,
 }
 
-/// Where a group without any commit begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstStart {
-    /// At the oldest record.
-    Earliest,
-    /// After the newest record.
-    Latest,
-    /// At the first record appended then or later.
-    At(Timestamp),
-}
-
 pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> {
     let loaded = common.load()?;
     logging::start(&loaded.config.log)?;
+    for Effective { key, value, origin } in &loaded.effective {
+        if *origin != Origin::Default {
+            tracing::info!(key, value, from = %origin, "setting");
+        }
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = shutdown::on_signal()?;
@@ -46,23 +47,50 @@ pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> 
     })
 }
 
-/// The one call into the worker.
-#[expect(clippy::unused_async, reason = "the worker is joined here")]
 async fn serve(
     config: Config,
     arguments: &Arguments,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Arguments { first_start, allow_empty_directory, allow_unsafe } = arguments;
-    tracing::debug!(?config, ?first_start, allow_empty_directory, allow_unsafe, "would start");
-    drop(stop);
-    anyhow::bail!("the worker is not part of this build")
+    let (listen, grace) = (config.admin.listen, config.shutdown.grace);
+    let settings = worker::Settings {
+        first_start: arguments.first_start,
+        allow_empty_directory: arguments.allow_empty_directory,
+        embedded_broker: false,
+        shortest_interval: Span::from_secs(1),
+        worker: worker_name(),
+        config,
+    };
+    let shown = Shown::new(&settings.config)?;
+    let admin = Admin::bind(listen).await?;
+    tracing::info!(address = %admin.address(), worker = settings.worker, "admin server");
+    let sources = Sources {
+        metrics: Arc::clone(&shown.metrics),
+        health: Arc::clone(&shown.health),
+        status: shown.status.subscribe(),
+    };
+    let closing = CancellationToken::new();
+    let serving = tokio::spawn(admin.serve(sources, closing.clone()));
+    let ended = match worker::start(settings, shown, &stop).await {
+        Ok(worker) => worker.run(stop).await,
+        Err(worker::Error::Stopped) => Ok(Stopped { cut: 0 }),
+        Err(error) => Err(error),
+    };
+    closing.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
+    let stopped = ended?;
+    anyhow::ensure!(
+        stopped.cut == 0,
+        "{} running attempts were cut because shutdown.grace ({grace}) was over; they are repeated",
+        stopped.cut
+    );
+    Ok(())
 }
 
-fn first_start(text: &str) -> Result<FirstStart, TimestampError> {
-    match text {
-        "earliest" => Ok(FirstStart::Earliest),
-        "latest" => Ok(FirstStart::Latest),
-        time => Timestamp::parse(time).map(FirstStart::At),
-    }
+/// A name that tells replicas apart: host and process.
+fn worker_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "worker" } else { host };
+    format!("{host}-{}", std::process::id())
 }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use crate::kafka::ClientSettings;
+
 use super::reader::Reader;
 
 /// How to reach Kafka and as whom.
@@ -22,28 +24,6 @@ pub struct Properties(BTreeMap<String, String>);
 /// Shown in place of a secret.
 pub(super) const REDACTED: &str = "[redacted]";
 
-/// Properties that the promise rests on, and what to do instead of setting them.
-const OURS: [(&str, &str); 15] = [
-    ("acks", "remove it: every write waits for all replicas"),
-    ("allow.auto.create.topics", "remove it: `paynotify topics create` creates topics"),
-    ("auto.offset.reset", "remove it: start positions are never guessed, see --first-start"),
-    ("bootstrap.servers", "set kafka.bootstrap_servers"),
-    ("enable.auto.commit", "remove it: positions are committed after deliveries are resolved"),
-    (
-        "enable.auto.offset.store",
-        "remove it: positions are committed after deliveries are resolved",
-    ),
-    ("enable.gapless.guarantee", "remove it: a failed write is tried again by paynotify"),
-    ("enable.idempotence", "remove it: the producer is idempotent"),
-    ("group.id", "set kafka.group"),
-    ("group.protocol", "remove it: only the classic protocol is safe with this librdkafka"),
-    ("isolation.level", "remove it: only committed records are read"),
-    ("metadata.broker.list", "set kafka.bootstrap_servers"),
-    ("partition.assignment.strategy", "remove it: cooperative-sticky is needed"),
-    ("partitioner", "remove it: keys map to partitions as Java producers map them"),
-    ("transactional.id", "remove it: paynotify uses no transactions of its own"),
-];
-
 impl Default for Kafka {
     fn default() -> Self {
         Self {
@@ -63,22 +43,24 @@ impl Kafka {
             toml::Value::String(value.to_owned()).to_string()
         };
         reader.read_map("kafka.properties.", &mut self.properties.0, show);
-        for (name, remedy) in OURS {
-            if self.properties.0.contains_key(name) {
-                let what = "paynotify sets this property itself";
-                reader.refuse(&format!("kafka.properties.{name}"), what, remedy);
+        for (name, value) in self.properties.0.clone() {
+            let key = format!("kafka.properties.{name}");
+            let alone = ClientSettings {
+                properties: BTreeMap::from([(name, value)]),
+                ..self.client_settings()
+            };
+            if let Err(refused) = alone.check() {
+                reader.refuse(&key, refused.why, "remove it");
             }
         }
     }
-}
 
-impl From<&Kafka> for crate::kafka::ClientSettings {
-    fn from(kafka: &Kafka) -> Self {
-        let properties = kafka.properties.iter();
-        Self {
-            bootstrap_servers: kafka.bootstrap_servers.clone(),
-            group: kafka.group.clone(),
-            properties: properties.map(|(name, value)| (name.into(), value.into())).collect(),
+    /// What every client is made from.
+    pub fn client_settings(&self) -> ClientSettings {
+        ClientSettings {
+            bootstrap_servers: self.bootstrap_servers.clone(),
+            group: self.group.clone(),
+            properties: self.properties.0.clone(),
         }
     }
 }

@@ -18,8 +18,9 @@ pub struct Topics {
     pub grades: Ladder,
     /// How long all workers may be away: grades keep their records this much longer than the delay.
     pub outage_budget: Span,
-    /// Partitions that `topics create` gives to completions and every grade.
-    pub partitions: u32,
+    /// Partitions that `topics create` gives to completions and every grade; without it what there
+    /// is stays, since growing maps keys to other partitions.
+    pub partitions: Option<u32>,
 }
 
 /// `[directory]`: where merchants come from.
@@ -132,7 +133,7 @@ impl Default for Topics {
             prefix: "payments.completions".to_owned(),
             grades: Ladder::new(delays).expect("ten different delays above 100ms are a ladder"),
             outage_budget: Span::from_secs(7 * 24 * HOUR),
-            partitions: 12,
+            partitions: None,
         }
     }
 }

@@ -108,6 +108,22 @@ impl Setting for u32 {
     }
 }
 
+impl Setting for Option<u32> {
+    const WANTED: &'static str = u32::WANTED;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        u32::from_text(text).map(Some)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, String> {
+        u32::from_value(value).map(Some)
+    }
+
+    fn show(&self) -> Option<String> {
+        self.map(|number| number.to_string())
+    }
+}
+
 impl Setting for Size {
     const WANTED: &'static str = "a size such as \"256KiB\"";
 

@@ -1,6 +1,6 @@
 //! The words of metrics and logs for the engine's outcomes (`contract`, sections 5, 6 and 9).
 
-use crate::engine::{DeadReason, DeliveryOutcome, EventOutcome, FailReason, FaultClass};
+use crate::engine::{DeliveryOutcome, EventOutcome, FailReason};
 
 /// Every event outcome.
 pub const EVENT_OUTCOMES: [EventOutcome; 4] =
@@ -14,21 +14,6 @@ pub const DELIVERY_OUTCOMES: [DeliveryOutcome; 6] = [
     DeliveryOutcome::Parked,
     DeliveryOutcome::Filtered,
     DeliveryOutcome::Dead,
-];
-
-/// Every reason of a dead letter.
-pub const DEAD_REASONS: [DeadReason; 11] = [
-    DeadReason::Undecodable,
-    DeadReason::Invalid,
-    DeadReason::UnknownMerchant,
-    DeadReason::EndpointRemoved,
-    DeadReason::Disabled,
-    DeadReason::Refused,
-    DeadReason::Exhausted,
-    DeadReason::Expired,
-    DeadReason::AddressDenied,
-    DeadReason::TooLarge,
-    DeadReason::System,
 ];
 
 /// Every reason for which no complete answer came.
@@ -63,49 +48,6 @@ pub const fn delivery(outcome: DeliveryOutcome) -> &'static str {
         DeliveryOutcome::Parked => "parked",
         DeliveryOutcome::Filtered => "filtered",
         DeliveryOutcome::Dead => "dead",
-    }
-}
-
-/// The word for a dead letter's reason.
-pub const fn dead(reason: DeadReason) -> &'static str {
-    match reason {
-        DeadReason::Undecodable => "undecodable",
-        DeadReason::Invalid => "invalid",
-        DeadReason::UnknownMerchant => "unknown_merchant",
-        DeadReason::EndpointRemoved => "endpoint_removed",
-        DeadReason::Disabled => "disabled",
-        DeadReason::Refused => "refused",
-        DeadReason::Exhausted => "exhausted",
-        DeadReason::Expired => "expired",
-        DeadReason::AddressDenied => "address_denied",
-        DeadReason::TooLarge => "too_large",
-        DeadReason::System => "system",
-    }
-}
-
-/// Whose fault a dead letter of this reason is.
-pub const fn class_of(reason: DeadReason) -> FaultClass {
-    match reason {
-        DeadReason::Undecodable
-        | DeadReason::Invalid
-        | DeadReason::TooLarge
-        | DeadReason::UnknownMerchant => FaultClass::Publisher,
-        DeadReason::EndpointRemoved
-        | DeadReason::Disabled
-        | DeadReason::Refused
-        | DeadReason::Exhausted
-        | DeadReason::Expired
-        | DeadReason::AddressDenied => FaultClass::Merchant,
-        DeadReason::System => FaultClass::System,
-    }
-}
-
-/// The word for a class of faults.
-pub const fn class(class: FaultClass) -> &'static str {
-    match class {
-        FaultClass::Publisher => "publisher",
-        FaultClass::Merchant => "merchant",
-        FaultClass::System => "system",
     }
 }
 

@@ -148,10 +148,10 @@ impl Metrics {
             )?,
             routed: by_grade(&routed),
             parked: by_grade(&parked),
-            dead_letters: labels::DEAD_REASONS
+            dead_letters: DeadReason::ALL
                 .into_iter()
                 .map(|reason| {
-                    let words = [labels::dead(reason), labels::class(labels::class_of(reason))];
+                    let words = [reason.as_str(), reason.class().as_str()];
                     (reason, dead.with_label_values(&words))
                 })
                 .collect(),
@@ -329,7 +329,7 @@ fn attempt_counters(
             DeliveryOutcome::Retry | DeliveryOutcome::Refused => failures().collect(),
             DeliveryOutcome::Parked => PARKED_REASONS.to_vec(),
             DeliveryOutcome::Dead => {
-                labels::DEAD_REASONS.into_iter().map(labels::dead).chain(["other"]).collect()
+                DeadReason::ALL.into_iter().map(DeadReason::as_str).chain(["other"]).collect()
             }
         }
     };

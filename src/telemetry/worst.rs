@@ -2,7 +2,7 @@
 //!
 //! A space-saving sketch decides who is among the worst; each of them has a series of its own as
 //! long as it is, and everybody else counts as `other`. Counters therefore only grow, until their
-//! series ends. No clock: the past fades by halving all counts after every [`FADE`] failures.
+//! series ends. No clock: the past fades by halving all counts after every `FADE` failures.
 
 use std::collections::{HashMap, HashSet};
 

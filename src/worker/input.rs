@@ -139,14 +139,14 @@ impl Worker {
         let mut next = Some(first);
         let mut taken = 0;
         while let Some(delivered) = next {
-            self.take_one_delivered(now, delivered);
+            self.take_one_delivered(now, &delivered);
             taken += 1;
             next = (taken < BATCH).then(|| self.inputs.delivered.try_recv().ok()).flatten();
         }
         now
     }
 
-    fn take_one_delivered(&mut self, now: Timestamp, delivered: Delivered) {
+    fn take_one_delivered(&mut self, now: Timestamp, delivered: &Delivered) {
         if let Ok(appended) = &delivered.result {
             self.clock.observe_acknowledged(appended.timestamp, delivered.sent, delivered.received);
         }

@@ -95,7 +95,7 @@ pub enum Error {
 impl Settings {
     /// How to reach Kafka.
     pub fn kafka(&self) -> ClientSettings {
-        ClientSettings::from(&self.config.kafka)
+        self.config.kafka.client_settings()
     }
 
     fn rules(&self) -> Rules {

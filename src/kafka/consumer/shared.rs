@@ -111,6 +111,7 @@ impl Shared {
             if self.clock.instant() >= deadline {
                 return Some(input);
             }
+            #[expect(clippy::disallowed_methods, reason = "the worker drains within a moment")]
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -1,5 +1,8 @@
 //! The program as a user meets it: exit status, standard output and standard error.
 
+mod dlq;
+mod merchants;
+
 use std::{
     io::Write as _,
     process::{Command, Output, Stdio},
@@ -55,7 +58,10 @@ fn a_wrong_use_is_status_2_with_the_remedy() {
         (&["config"], "Usage: paynotify config"),
         (&["config", "show", "--output", "xml"], "[possible values: table, json]"),
         (&["config", "check", "--set", "group"], "write KEY=VALUE, such as kafka.group=blue"),
-        (&["worker", "--first-start", "yesterday"], "is not an RFC 3339 time such as"),
+        (
+            &["worker", "--first-start", "yesterday"],
+            "is no first start: write earliest, latest or a time such as",
+        ),
         (&["topics", "create", "--partitions", "0"], "0 is not in 1..=10000"),
         (&["merchants", "show", "a b"], "a merchant id must match"),
         (&["dlq", "show", "nowhere"], "are no coordinates: write topic/partition/offset"),

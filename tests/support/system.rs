@@ -1,0 +1,387 @@
+//! A whole paynotify on a real Kafka: topics under a prefix of their own, a directory file, worker
+//! processes, and readers of everything that they leave behind.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use paynotify::{
+    kafka::{
+        ClientSettings, TopicNames,
+        producer::{Outgoing, Producer},
+        table::{self, StoredRecord},
+    },
+    model::{Grade, Span},
+};
+use rdkafka::{
+    ClientConfig, Offset as Position, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Nothing in these tests may take longer than this to happen.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A signing key for every merchant of the tests.
+pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+/// One paynotify with its own topics, group and directory.
+pub struct System {
+    pub bootstrap: String,
+    pub prefix: String,
+    pub partitions: i32,
+    pub grades: Vec<Span>,
+    directory: TempDir,
+    merchants: BTreeMap<String, Value>,
+    settings: Vec<(String, String)>,
+}
+
+/// A worker process; killed when dropped.
+pub struct Worker {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    pub admin: String,
+}
+
+impl System {
+    /// Creates the topics: `partitions` of completions and of grades 1s, 2s and 5s.
+    pub async fn new(bootstrap: String, prefix: String, partitions: i32) -> Self {
+        let grades = vec![Span::from_secs(1), Span::from_secs(2), Span::from_secs(5)];
+        let system = Self {
+            bootstrap,
+            prefix,
+            partitions,
+            grades,
+            directory: TempDir::new().expect("a temporary directory"),
+            merchants: BTreeMap::new(),
+            settings: Vec::new(),
+        };
+        system.create_topics().await;
+        system
+    }
+
+    /// Sets a configuration key for workers that start later.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
+    pub fn topics(&self) -> TopicNames {
+        TopicNames::new(&self.prefix)
+    }
+
+    pub fn clients(&self) -> ClientSettings {
+        ClientSettings {
+            bootstrap_servers: self.bootstrap.clone(),
+            group: self.prefix.clone(),
+            properties: BTreeMap::new(),
+        }
+    }
+
+    async fn create_topics(&self) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create().unwrap();
+        let topics = self.topics();
+        let mut names = vec![topics.completions(), topics.dead_letters(), topics.attempts()];
+        names.extend(self.grades.iter().map(|delay| topics.grade(Grade::new(*delay))));
+        let tables = [topics.merchants(), topics.endpoints(), topics.marks()];
+        let log = names.iter().map(|name| {
+            NewTopic::new(name, self.partitions, TopicReplication::Fixed(1))
+                .set("message.timestamp.type", "LogAppendTime")
+        });
+        let compacted = tables.iter().map(|name| {
+            NewTopic::new(name, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact")
+        });
+        let all: Vec<_> = log.chain(compacted).collect();
+        let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+        for created in admin.create_topics(&all, &options).await.unwrap() {
+            created.unwrap();
+        }
+    }
+
+    /// Puts a merchant with one endpoint into the directory; `policy` over the defaults.
+    pub fn merchant(&mut self, id: &str, url: &str, policy: &Value) {
+        let endpoints = json!([{
+            "id": "main",
+            "url": url,
+            "policy": policy,
+            "secrets": [{ "id": "s1", "kind": "hmac", "value": SECRET }],
+        }]);
+        self.merchant_with(id, &endpoints);
+    }
+
+    pub fn merchant_with(&mut self, id: &str, endpoints: &Value) {
+        let entry = json!({ "format": 1, "merchant_id": id, "name": id, "endpoints": endpoints });
+        self.merchants.insert(id.to_owned(), entry);
+        let lines: Vec<String> = self.merchants.values().map(Value::to_string).collect();
+        // Renamed into place, so that no worker reads half a file.
+        let path = self.directory.path().join("new");
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        std::fs::rename(path, self.directory_file()).unwrap();
+    }
+
+    pub fn directory_file(&self) -> PathBuf {
+        self.directory.path().join("merchants.jsonl")
+    }
+
+    /// A program of ours with this system's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let grades: Vec<String> = self.grades.iter().map(Span::to_string).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paynotify"));
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env("PAYNOTIFY_KAFKA__BOOTSTRAP_SERVERS", &self.bootstrap)
+            .env("PAYNOTIFY_KAFKA__GROUP", &self.prefix)
+            .env("PAYNOTIFY_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "6000")
+            .env("PAYNOTIFY_KAFKA__PROPERTIES__HEARTBEAT_INTERVAL_MS", "500")
+            .env("PAYNOTIFY_TOPICS__PREFIX", &self.prefix)
+            .env("PAYNOTIFY_TOPICS__GRADES", grades.join(","))
+            .env("PAYNOTIFY_PARKING__LONGEST_GRADE", "5s")
+            .env("PAYNOTIFY_DIRECTORY__FILE", self.directory_file())
+            .env("PAYNOTIFY_DELIVERY__ALLOW_HTTP", "true")
+            .env("PAYNOTIFY_ADMIN__LISTEN", "127.0.0.1:0")
+            .env("PAYNOTIFY_LOG__FORMAT", "text");
+        for (key, value) in &self.settings {
+            let name = key.to_ascii_uppercase().replace('.', "__");
+            command.env(format!("PAYNOTIFY_{name}"), value);
+        }
+        command
+    }
+
+    /// Starts a worker and waits until it is ready.
+    pub fn worker(&self) -> Worker {
+        let mut worker = self.starting_worker(&[]);
+        worker.await_ready();
+        worker
+    }
+
+    /// Starts a worker with further arguments and does not wait.
+    pub fn starting_worker(&self, arguments: &[&str]) -> Worker {
+        let mut all = vec!["worker", "--allow-unsafe"];
+        all.extend(arguments);
+        let mut child = self
+            .command(&all)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        Worker { child, log, admin: String::new() }
+    }
+
+    /// Publishes events of these merchants in turn and returns their ids and bodies.
+    pub fn publish(
+        &self,
+        merchants: &[&str],
+        ids: impl IntoIterator<Item = String>,
+    ) -> Vec<(String, String)> {
+        let (producer, mut answers) = Producer::new(&self.clients()).unwrap();
+        let mut published = Vec::new();
+        for (n, id) in ids.into_iter().enumerate() {
+            let merchant = merchants[n % merchants.len()];
+            let body = event(&id, merchant);
+            let outgoing = Outgoing {
+                token: n as u64,
+                topic: &self.topics().completions(),
+                partition: None,
+                key: Some(merchant.as_bytes()),
+                value: Some(body.as_bytes()),
+                headers: Vec::new(),
+            };
+            producer.send(&outgoing).unwrap();
+            published.push((id, body));
+        }
+        producer.flush(DEADLINE);
+        for _ in &published {
+            answers.try_recv().unwrap().result.unwrap();
+        }
+        published
+    }
+
+    /// Publishes raw bytes to a partition of completions.
+    pub fn publish_raw(
+        &self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: Vec<(String, Bytes)>,
+    ) {
+        let (producer, mut answers) = Producer::new(&self.clients()).unwrap();
+        let topic = self.topics().completions();
+        producer
+            .send(&Outgoing { token: 0, topic: &topic, partition: Some(0), key, value, headers })
+            .unwrap();
+        producer.flush(DEADLINE);
+        answers.try_recv().unwrap().result.unwrap();
+    }
+
+    /// Every record of a topic.
+    pub fn records(&self, topic: &str) -> Vec<StoredRecord> {
+        let mut records = Vec::new();
+        table::scan(&self.clients(), topic, DEADLINE, |record| {
+            records.push(record);
+            true
+        })
+        .unwrap();
+        records
+    }
+
+    /// Committed position and end of each partition of a topic.
+    pub fn positions(&self, topic: &str) -> Vec<(Option<i64>, i64)> {
+        let consumer: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition_range(topic, 0, self.partitions - 1);
+        let committed = consumer.committed_offsets(wanted, DEADLINE).unwrap();
+        (0..self.partitions)
+            .map(|index| {
+                let (_, end) = consumer.fetch_watermarks(topic, index, DEADLINE).unwrap();
+                let found = committed.find_partition(topic, index).map(|found| found.offset());
+                let position = match found {
+                    Some(Position::Offset(position)) => Some(position),
+                    _ => None,
+                };
+                (position, end)
+            })
+            .collect()
+    }
+
+    /// Waits until everything on completions and the ladder is committed to its end.
+    pub fn await_rest(&self, deadline: Duration) {
+        let topics = self.topics();
+        let mut names = vec![topics.completions()];
+        names.extend(self.grades.iter().map(|delay| topics.grade(Grade::new(*delay))));
+        let resting = || {
+            names
+                .iter()
+                .all(|name| self.positions(name).iter().all(|(at, end)| at.unwrap_or(0) == *end))
+        };
+        assert!(
+            poll(deadline, resting),
+            "not at rest: {:?}",
+            names.iter().map(|name| (name, self.positions(name))).collect::<Vec<_>>()
+        );
+    }
+}
+
+impl Worker {
+    /// Waits until `/readyz` says so.
+    pub fn await_ready(&mut self) {
+        let ready = poll(DEADLINE, || {
+            if self.admin.is_empty() {
+                self.admin = self.admin_address().unwrap_or_default();
+            }
+            !self.admin.is_empty()
+                && get(&self.admin, "/readyz").is_some_and(|(status, _)| status == 200)
+        });
+        assert!(ready, "not ready: {}", self.log());
+    }
+
+    fn admin_address(&self) -> Option<String> {
+        let log = self.log.lock().unwrap();
+        let line = log.iter().find(|line| line.contains("admin server"))?;
+        let (_, rest) = line.split_once("address=")?;
+        Some(rest.split_whitespace().next()?.to_owned())
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        get(&self.admin, path).expect("the admin server answers")
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let done = Command::new("kill").args([name, &self.pid().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Kills it at once.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        self.signal("-TERM");
+        let status = self.wait();
+        (status, self.log())
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        let ended = poll(DEADLINE, || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(ended, "still running: {}", self.log());
+        status.unwrap()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An event as a payment service writes it.
+pub fn event(id: &str, merchant: &str) -> String {
+    json!({
+        "id": id,
+        "type": "payment.completed",
+        "timestamp": "2026-01-31T12:00:00.000Z",
+        "merchant_id": merchant,
+        "data": { "amount": 1250, "currency": "EUR", "note": "ünïcode ✓" },
+    })
+    .to_string()
+}
+
+/// Asks again and again until it holds or the deadline is over.
+pub fn poll(deadline: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + deadline;
+    let (_keep, pause) = std::sync::mpsc::channel::<()>();
+    while Instant::now() < end {
+        if holds() {
+            return true;
+        }
+        // Other processes are waited for here; there is nothing to be notified by.
+        let _ = pause.recv_timeout(Duration::from_millis(50));
+    }
+    holds()
+}
+
+fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
