@@ -17,7 +17,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     topic_partition_list::TopicPartitionListElem,
 };
-use support::kafka::broker;
+use support::kafka::{Cluster, broker};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -168,6 +168,30 @@ async fn unequal_partition_counts_are_found() {
             "{prefix}.delay.1h: partitions is 4, but should be 3: a worker holds the same \
              partition numbers of completions and of every grade; run `paynotify topics create`"
         )]
+    );
+}
+
+#[tokio::test]
+async fn on_a_cluster_a_record_must_be_on_two_brokers() {
+    let cluster = Cluster::start(3, &[]);
+    let client = ClientSettings { bootstrap_servers: cluster.bootstrap(), ..client("cluster") };
+    let safe = settings("safe");
+    create(&client, &safe).await.unwrap();
+    assert_eq!(topics::check(&client, &safe).await.unwrap(), []);
+    let single = Settings { replication_factor: Some(1), ..settings("single") };
+    create(&client, &single).await.unwrap();
+    let findings = topics::check(&client, &single).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.unsafe_), "{findings:?}");
+    let texts: Vec<_> = findings.iter().take(2).map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "single: replication factor is 1, but should be 3: the loss of one broker loses \
+             records; use kafka-reassign-partitions.sh",
+            "single: min.insync.replicas is 1, but should be 2: an acknowledged record may be on \
+             one broker only, and lost with it; use kafka-configs.sh --entity-type topics \
+             --entity-name single --alter",
+        ]
     );
 }
 

@@ -60,6 +60,8 @@ const PRODUCER: &[(&str, &str)] = &[
     ("batch.size", "16384"),
     ("linger.ms", "5"),
     ("message.timeout.ms", "30000"),
+    // An absent topic is told as such, before the timeout makes it look like a passing trouble.
+    ("topic.metadata.propagation.max.ms", "10000"),
     // The topic's own limit decides about sizes, not the client's.
     ("message.max.bytes", "10485760"),
     ("compression.type", "lz4"),

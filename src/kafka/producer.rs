@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{ClientSettings, Error, client, error::is_fatal};
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     model::{Offset, Timestamp},
 };
 
-/// Records that may be on their way at a time.
+/// Records that may be on their way at a time, those included whose answer nobody has taken yet.
 const IN_FLIGHT: usize = 50_000;
 
 /// Lines of the delivery log that may be on their way at a time.
@@ -76,7 +76,7 @@ pub struct Appended {
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The bound on records on their way is reached.
-    #[error("{IN_FLIGHT} records are on their way already")]
+    #[error("{IN_FLIGHT} records are on their way, or their answers were not taken yet")]
     QueueFull,
     /// librdkafka refuses it.
     #[error(transparent)]
@@ -96,7 +96,7 @@ impl SendError {
 /// An idempotent producer with a bounded number of records on their way, each answered once.
 pub struct Producer {
     inner: ThreadedProducer<Answers>,
-    in_flight: Arc<AtomicUsize>,
+    answers: mpsc::Sender<Delivered>,
     fatal: Arc<AtomicBool>,
 }
 
@@ -104,35 +104,32 @@ impl Producer {
     /// A producer and the broker's answers.
     pub fn new(settings: &ClientSettings) -> Result<(Self, mpsc::Receiver<Delivered>), Error> {
         let (answers, receiver) = mpsc::channel(IN_FLIGHT);
-        let in_flight = Arc::new(AtomicUsize::new(0));
         let fatal = Arc::new(AtomicBool::new(false));
-        let context = Answers {
-            receiver: answers,
-            in_flight: Arc::clone(&in_flight),
-            fatal: Arc::clone(&fatal),
-        };
+        let context = Answers { fatal: Arc::clone(&fatal) };
         let mut config = settings.producer()?;
         config.set("queue.buffering.max.messages", IN_FLIGHT.to_string());
         let inner = ThreadedProducer::from_config_and_context(&config, context)
             .map_err(|source| Error::Client { client: "producer", source })?;
-        Ok((Self { inner, in_flight, fatal }, receiver))
+        Ok((Self { inner, answers, fatal }, receiver))
     }
 
     /// Hands a record over; its answer follows unless this fails.
     pub fn send(&self, outgoing: &Outgoing<'_>) -> Result<(), SendError> {
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT {
-            self.in_flight.fetch_sub(1, Ordering::AcqRel);
-            return Err(SendError::QueueFull);
-        }
+        // The place of the answer is taken now, so no answer can be lost, however late it is read.
+        let place = match self.answers.clone().try_reserve_owned() {
+            Ok(place) => Some(place),
+            Err(TrySendError::Full(_)) => return Err(SendError::QueueFull),
+            // Nobody waits for answers any more; the record may still go.
+            Err(TrySendError::Closed(_)) => None,
+        };
         let headers = headers_of(&outgoing.headers);
-        let opaque = Box::new(Sent { token: outgoing.token, at: Instant::now() });
+        let opaque = Box::new(Sent { token: outgoing.token, at: Instant::now(), place });
         let mut record =
             BaseRecord::<[u8], [u8], _>::with_opaque_to(outgoing.topic, opaque).headers(headers);
         record.partition = outgoing.partition;
         record.key = outgoing.key;
         record.payload = outgoing.value;
         self.inner.send(record).map_err(|(error, _)| {
-            self.in_flight.fetch_sub(1, Ordering::AcqRel);
             if is_fatal(&error) {
                 self.fatal.store(true, Ordering::Release);
             }
@@ -184,9 +181,7 @@ impl Log {
 
     /// Tries; a record that cannot be queued is counted and gone.
     pub fn send(&self, topic: &str, key: &[u8], value: &[u8]) {
-        let opaque = Box::new(Sent { token: 0, at: Instant::now() });
-        let record =
-            BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, opaque).key(key).payload(value);
+        let record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, ()).key(key).payload(value);
         if self.inner.send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -209,11 +204,10 @@ impl Log {
 struct Sent {
     token: u64,
     at: Instant,
+    place: Option<mpsc::OwnedPermit<Delivered>>,
 }
 
 struct Answers {
-    receiver: mpsc::Sender<Delivered>,
-    in_flight: Arc<AtomicUsize>,
     fatal: Arc<AtomicBool>,
 }
 
@@ -250,14 +244,10 @@ impl ProducerContext for Answers {
                 Err(failure_of(error))
             }
         };
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
-        // There is room for every record on its way; only a receiver that is gone does not care.
-        let _ = self.receiver.try_send(Delivered {
-            token: sent.token,
-            result,
-            sent: sent.at,
-            received,
-        });
+        let Sent { token, at, place } = *sent;
+        if let Some(place) = place {
+            place.send(Delivered { token, result, sent: at, received });
+        }
     }
 }
 
@@ -272,9 +262,9 @@ impl ClientContext for Dropped {
 }
 
 impl ProducerContext for Dropped {
-    type DeliveryOpaque = Box<Sent>;
+    type DeliveryOpaque = ();
 
-    fn delivery(&self, result: &DeliveryResult<'_>, _: Self::DeliveryOpaque) {
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if result.is_err() {
             self.0.fetch_add(1, Ordering::Relaxed);
         }

@@ -7,19 +7,26 @@ mod beginning;
 pub mod check;
 pub mod plan;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 pub use beginning::Beginning;
 pub use check::{Finding, check};
 
+use self::plan::Plan;
 use super::{
     ClientSettings, Error, TopicNames,
-    admin::{Admin, Layout, New},
+    admin::{Admin, DEADLINE, Layout, New},
 };
 use crate::model::{Ladder, Span};
 
 /// Partitions of completions where nothing else is said: the most replicas that can share them.
 pub const DEFAULT_PARTITIONS: i32 = 12;
+
+/// Pause between looks at what a broker knows.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// How the topics should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +115,31 @@ pub async fn create(client: &ClientSettings, settings: &Settings) -> Result<Repo
             grown.push(Grown { topic: plan.name.clone(), from: shape.partitions, to: count });
         }
     }
+    await_visible(&admin, &plans, count).await?;
     let names = settings.names();
     let grades = settings.grades.grades().iter().map(|grade| names.grade(*grade));
     let consumed: BTreeSet<String> = std::iter::once(names.completions()).chain(grades).collect();
     let beginning = beginning::commit(client, consumed, count).await?;
     Ok(Report { created, grown, beginning })
+}
+
+/// A broker may answer before it knows what the controller has just made; whoever is told that the
+/// topics exist must find them.
+async fn await_visible(admin: &Admin, plans: &[Plan], count: i32) -> Result<(), Error> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let layout = admin.layout().await?;
+        let unseen = plans.iter().find(|plan| {
+            let wanted = if plan.is_indexed() { count } else { 1 };
+            layout.topics.get(&plan.name).is_none_or(|shape| shape.partitions < wanted)
+        });
+        let Some(unseen) = unseen else { return Ok(()) };
+        if Instant::now() >= end {
+            let (action, topic) = ("see the new topic", unseen.name.clone());
+            return Err(Error::Deadline { action, topic, after: DEADLINE });
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
 }
 
 /// Partitions can be added, never removed: the most of what is wanted and what there is.
