@@ -1,4 +1,9 @@
 //! paynotify tells merchants about completed payments over HTTP, with Kafka as the only store.
+//!
+//! The program is [`cli`]; what it does all day is [`worker`]: it reads records through [`kafka`],
+//! asks the pure [`engine`] what to do, and sends requests through [`merchant`]. [`model`] has the
+//! nouns, [`event`] and [`envelope`] their bytes, [`config`] the settings, [`clock`] the time, and
+//! [`telemetry`] what people see. There is no database here, no cache and no lock.
 
 pub mod cli;
 pub mod clock;

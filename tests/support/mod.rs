@@ -5,3 +5,4 @@
 pub mod kafka;
 pub mod receiver;
 pub mod system;
+pub mod worker;
