@@ -23,9 +23,11 @@ use super::install::{Install, missing};
 const START: Duration = Duration::from_secs(90);
 
 /// Kills the JVM when its stdin ends, which it does however the test process ends; removes the
-/// node's files then, unless it was told to keep them.
+/// node's files then, unless it was told to keep them. A signal to the whole group, such as
+/// Ctrl-C, ends the wait too: the JVM ignores it, being in the background, and must not be left.
 const SUPERVISOR: &str = r#"
 exec 2>/dev/null
+trap : INT TERM HUP
 dir=$1; log=$2; shift 2
 "$@" >>"$log" 2>&1 </dev/null &
 pid=$!
