@@ -51,6 +51,9 @@ const LAST_COMMIT: Duration = Duration::from_secs(3);
 /// How long brokers may take to answer at the start.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long a topic may be missing at the start before it counts as missing.
+const VISIBLE: Duration = Duration::from_secs(3);
+
 /// Inputs on their way to the worker.
 const CHANNEL: usize = 16;
 
@@ -171,7 +174,9 @@ fn partition_count(
     ladder: &Ladder,
     settings: &ClientSettings,
 ) -> Result<i32, Error> {
-    let count = |topic: &str| {
+    // A topic that was just created has no leader for a moment, or is not known everywhere yet.
+    let patience = Instant::now() + VISIBLE;
+    let look = |topic: &str| {
         let metadata = consumer.fetch_metadata(Some(topic), CONNECT).map_err(|source| {
             super::Error::Unreachable { servers: settings.bootstrap_servers.clone(), source }
         })?;
@@ -184,6 +189,15 @@ fn partition_count(
                 Err(Error::Forbidden(topic.to_owned()))
             }
             _ => Err(missing()),
+        }
+    };
+    let count = |topic: &str| loop {
+        match look(topic) {
+            Err(Error::Kafka(super::Error::MissingTopic { .. })) if Instant::now() < patience => {
+                // Serves the client's events, and waits no longer than this.
+                let _ = consumer.poll(Duration::from_millis(100));
+            }
+            answer => return answer,
         }
     };
     let completions = shared.topics.completions();
