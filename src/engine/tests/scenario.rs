@@ -280,20 +280,7 @@ impl Scenario {
 
 pub fn fresh_envelope(now: Timestamp, partition: Partition, offset: Offset) -> Envelope {
     let topic = "payments.completions".into();
-    Envelope {
-        accepted: now,
-        origin: Coordinates { topic, partition: partition.index, offset },
-        endpoint: None,
-        attempts: 0,
-        due: None,
-        first_attempt: None,
-        last_attempt: None,
-        last_reason: None,
-        last_status: None,
-        parked: 0,
-        replay: None,
-        unknown: Vec::new(),
-    }
+    Envelope::fresh(now, Coordinates { topic, partition: partition.index, offset })
 }
 
 pub fn dead(route: &Route) -> &DeadLetter {
