@@ -169,8 +169,12 @@ impl System {
     pub fn starting_worker(&self, arguments: &[&str]) -> Worker {
         let mut all = vec!["worker", "--allow-unsafe"];
         all.extend(arguments);
-        let mut child = self
-            .command(&all)
+        Self::spawn(self.command(&all))
+    }
+
+    /// Runs a worker as this command says and does not wait.
+    pub fn spawn(mut command: Command) -> Worker {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .stdin(Stdio::null())
