@@ -30,6 +30,8 @@ pub use size::{Size, SizeError};
 
 use reader::Reader;
 
+use crate::kafka::topics;
+
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "paynotify.toml";
 
@@ -127,6 +129,17 @@ impl Inputs {
 }
 
 impl Config {
+    /// How the topics should be under this configuration.
+    pub fn topic_settings(&self) -> topics::Settings {
+        let max_bytes = self.events.max_bytes.as_bytes();
+        topics::Settings {
+            partitions: self.topics.partitions.and_then(|count| i32::try_from(count).ok()),
+            outage_budget: self.topics.outage_budget,
+            events_max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
+            ..topics::Settings::new(&self.topics.prefix, self.topics.grades.clone())
+        }
+    }
+
     /// Takes every section; the order is that of `config show`.
     fn read(&mut self, reader: &mut Reader) {
         self.kafka.read(reader);

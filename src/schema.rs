@@ -43,6 +43,13 @@ pub fn attempt() -> &'static Schema {
 }
 
 impl Schema {
+    /// Refuses bytes that are no JSON or have faults; the message joins the faults.
+    pub fn check(&self, document: &[u8]) -> Result<(), String> {
+        let document = serde_json::from_slice(document).map_err(|error| error.to_string())?;
+        let faults = self.faults(&document);
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    }
+
     fn compile(text: &str) -> Self {
         let compile = |schema: Value| {
             jsonschema::draft202012::options().should_validate_formats(true).build(&schema).ok()

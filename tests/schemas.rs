@@ -213,3 +213,14 @@ proptest! {
         prop_assert_eq!(schema::merchant().faults(&entry), [""; 0], "{}", entry);
     }
 }
+
+#[test]
+fn a_schema_says_every_fault_of_one_document_at_once_without_its_values() {
+    let mut document = good_event();
+    document["id"] = json!("two words");
+    document["data"] = json!("secret");
+    let why = schema::event().check(document.to_string().as_bytes()).unwrap_err();
+    assert!(why.contains("/id: ") && why.contains("/data: "), "{why}");
+    assert!(!why.contains("two words") && !why.contains("secret"), "{why}");
+    assert!(schema::merchant().check(b"{").is_err());
+}

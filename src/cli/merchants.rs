@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     merchant::directory::{Defaults, Entry, Rules, parse_entry, redacted},
     model::{MerchantId, Span},
+    schema,
 };
 
 use super::{
@@ -132,7 +133,11 @@ fn put(store: &Store<'_>, rules: &Rules, file: &Path) -> anyhow::Result<()> {
     let (name, input) = read(file)?;
     let (mut good, mut refused) = (Vec::new(), 0_u64);
     for (line, entry) in entries(&input) {
-        match parse_entry(entry, rules) {
+        // The types first: their messages say more. The schema finds what only others would miss.
+        let checked = parse_entry(entry, rules).map_err(|error| error.to_string());
+        let checked =
+            checked.and_then(|merchant| schema::merchant().check(entry).map(|()| merchant));
+        match checked {
             Ok(merchant) => good.push((merchant.id, entry)),
             Err(error) => {
                 refused += 1;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::{config::Config, event};
+use crate::{config::Config, event, schema};
 
 use super::{
     Common,
@@ -104,8 +104,10 @@ impl Run<'_> {
         let limit = usize::try_from(self.config.events.max_bytes.as_bytes()).unwrap_or(usize::MAX);
         let decoded =
             event::decode_within(limit, Some(key.as_bytes()), Some(value), &[], time::now());
-        if let Err(error) = decoded {
-            self.refuse(&at, &error.to_string());
+        // The types first: their messages say more. The schema finds what only others would miss.
+        let checked = decoded.map_err(|error| error.to_string());
+        if let Err(why) = checked.and_then(|_| schema::event().check(value)) {
+            self.refuse(&at, &why);
             return Ok(());
         }
         let record = Record {

@@ -3,10 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::{
-    config::Config,
-    kafka::topics::{self, Beginning, Finding, Report, Settings},
-};
+use crate::kafka::topics::{self, Beginning, Finding, Report};
 
 use super::{
     Common,
@@ -37,7 +34,7 @@ pub(super) struct Create {
 pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
     let config = common.load()?.config;
     let client = config.kafka.client_settings();
-    let mut settings = settings(&config);
+    let mut settings = config.topic_settings();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let output = match command {
         Command::Create(create) => {
@@ -54,16 +51,6 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
     let dangerous = findings.iter().filter(|finding| finding.unsafe_).count();
     anyhow::ensure!(dangerous == 0, "{dangerous} settings are unsafe, see above");
     Ok(())
-}
-
-fn settings(config: &Config) -> Settings {
-    let max_bytes = config.events.max_bytes.as_bytes();
-    Settings {
-        partitions: config.topics.partitions.and_then(|count| i32::try_from(count).ok()),
-        outage_budget: config.topics.outage_budget,
-        events_max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
-        ..Settings::new(&config.topics.prefix, config.topics.grades.clone())
-    }
 }
 
 fn created(report: &Report, format: Format) -> anyhow::Result<()> {

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// Start although no merchant is known
     #[arg(long)]
     allow_empty_directory: bool,
-    /// Start although settings of the topics are unsafe: for development only
+    /// Start although topics are missing or unsafe: for development only
     #[arg(long)]
     allow_unsafe: bool,
 }
@@ -56,6 +56,7 @@ async fn serve(
     let settings = worker::Settings {
         first_start: arguments.first_start,
         allow_empty_directory: arguments.allow_empty_directory,
+        allow_unsafe: arguments.allow_unsafe,
         embedded_broker: false,
         shortest_interval: Span::from_secs(1),
         worker: worker_name(),

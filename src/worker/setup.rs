@@ -16,6 +16,7 @@ use crate::{
         position::FirstStart,
         producer::{Log, Producer},
         table::{Table, TableInput},
+        topics::{self, Finding},
     },
     merchant::{
         client::{self, Client},
@@ -39,7 +40,9 @@ pub struct Settings {
     pub first_start: Option<FirstStart>,
     /// Start though no merchant is known.
     pub allow_empty_directory: bool,
-    /// The broker stamps no append times (librdkafka's mock cluster).
+    /// Start though topics are missing or unsafe; each finding is a warning then.
+    pub allow_unsafe: bool,
+    /// The broker stamps no append times and tells no settings (librdkafka's mock cluster).
     pub embedded_broker: bool,
     /// The shortest interval of a schedule.
     pub shortest_interval: Span,
@@ -75,6 +78,19 @@ pub enum Error {
         "no Kafka broker answers at {0}; check kafka.bootstrap_servers and that the broker runs"
     )]
     NoCluster(String),
+    /// Events could be lost or misled, so the worker does not begin (decision 18).
+    #[error(
+        "the topics are not safe:\n{}\nrun `paynotify topics create` for topics that are missing, \
+         change the settings of the others; or, for development only, pass --allow-unsafe",
+        lines(.0)
+    )]
+    UnsafeTopics(Vec<Finding>),
+    /// Nobody knows whether the topics are safe.
+    #[error(
+        "whether the topics are safe is unknown: {0}; allow this user DescribeConfigs on them, or, \
+         for development only, pass --allow-unsafe"
+    )]
+    UncheckedTopics(#[source] kafka::Error),
     /// Nobody could be told anything.
     #[error(
         "the directory ({0}) holds no merchant, so every event would become a dead letter; add \
@@ -161,6 +177,9 @@ pub async fn start(
     let no_cluster = || Error::NoCluster(kafka.bootstrap_servers.clone());
     let cluster = cluster.ok_or_else(no_cluster)?;
 
+    if !settings.embedded_broker {
+        check_topics(&settings, &kafka, stop).await?;
+    }
     let mut engine = Engine::new(settings.engine(cluster));
     let directory = load_directory(&settings, &kafka, &topics, &shown, &mut engine, stop).await?;
 
@@ -208,6 +227,46 @@ pub async fn start(
     };
     worker.probe_clock();
     Ok(worker)
+}
+
+/// Refuses topics that are missing or unsafe, or says loudly that they are.
+async fn check_topics(
+    settings: &Settings,
+    kafka: &ClientSettings,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let wanted = settings.config.topic_settings();
+    let checked = tokio::select! {
+        checked = topics::check(kafka, &wanted) => checked,
+        () = stop.cancelled() => return Err(Error::Stopped),
+    };
+    let findings = match checked {
+        Ok(findings) => findings,
+        Err(error) if settings.allow_unsafe => {
+            tracing::error!(%error, "--allow-unsafe: the topics were not checked");
+            return Ok(());
+        }
+        Err(error) => return Err(Error::UncheckedTopics(error)),
+    };
+    let (dangers, notes): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.unsafe_);
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+    if dangers.is_empty() {
+        return Ok(());
+    }
+    if !settings.allow_unsafe {
+        return Err(Error::UnsafeTopics(dangers));
+    }
+    for danger in dangers {
+        tracing::error!("--allow-unsafe: EVENTS CAN BE LOST: {danger}");
+    }
+    Ok(())
+}
+
+fn lines(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| format!("- {finding}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads the directory once and leaves it followed.
