@@ -59,8 +59,8 @@ pub enum Error {
     #[error("the topics of the demo cannot be created: {0}")]
     Topics(String),
     /// The worker failed.
-    #[error(transparent)]
-    Worker(#[from] worker::Error),
+    #[error("{0}")]
+    Worker(Box<worker::Error>),
     /// The worker ended though nobody asked it to.
     #[error("the worker of the demo ended too early; see the log")]
     Ended,
@@ -84,6 +84,12 @@ pub enum Error {
     /// Something was lost, invented or altered.
     #[error("the sum is wrong, see above")]
     Wrong,
+}
+
+impl From<worker::Error> for Error {
+    fn from(error: worker::Error) -> Self {
+        Self::Worker(Box::new(error))
+    }
 }
 
 /// Runs until every event is settled, or until `stop` is cancelled; on the embedded broker, or on

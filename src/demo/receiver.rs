@@ -62,10 +62,9 @@ async fn answer(
         return StatusCode::BAD_REQUEST;
     };
     match player.manner {
-        Manner::Prompt => {}
         Manner::Slow => tokio::time::sleep(SLOW).await,
         Manner::FailsTwice if attempt <= 2 => return StatusCode::SERVICE_UNAVAILABLE,
-        Manner::FailsTwice => {}
+        Manner::Prompt | Manner::FailsTwice => {}
         Manner::Refuses => return StatusCode::GONE,
         Manner::BlackHole => {
             tokio::time::sleep(NEVER).await;
