@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use rdkafka::{
     ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext,
-    error::KafkaError,
+    error::KafkaError, types::RDKafkaErrorCode,
 };
 
 use super::{Error, UnsafeProperty};
@@ -239,6 +239,10 @@ pub fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// Writes a client-wide error of librdkafka to `tracing`, for [`ClientContext::error`].
 pub fn log_error(error: &KafkaError, reason: &str) {
+    // Who asks for ends of partitions gets them as results; they are no errors.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     tracing::warn!(target: "librdkafka", %error, "{reason}");
 }
 
