@@ -127,6 +127,7 @@ async fn perform(config: Config, embedded: bool, stop: &CancellationToken) -> Re
     let shown = Shown::new(&config)?;
     let health = Arc::clone(&shown.health);
     let settings = worker::Settings {
+        allow_unsafe: false,
         config,
         first_start: Some(FirstStart::Earliest),
         allow_empty_directory: false,

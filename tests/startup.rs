@@ -12,7 +12,7 @@ use std::{
 use serde_json::json;
 use support::{
     kafka::broker,
-    system::{DEADLINE, System, poll},
+    system::{DEADLINE, System, Worker, poll},
 };
 
 async fn system(name: &str) -> System {
@@ -78,7 +78,7 @@ async fn safe_topics_need_no_permission() {
     let (status, said) = ended(system.command(&["topics", "create", "--partitions", "1"]));
     assert_eq!(status, Some(0), "{said}");
     system.merchant("acme", "http://127.0.0.1:9/", &json!({}));
-    let mut worker = System::spawn(system.command(&["worker"]));
+    let mut worker = Worker::spawn(&mut system.command(&["worker"]));
     worker.await_ready();
     assert!(!worker.log().contains("unsafe"), "{}", worker.log());
 }
