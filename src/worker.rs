@@ -8,6 +8,7 @@ mod execute;
 mod health;
 mod input;
 mod observe;
+mod rejoin;
 mod setup;
 mod stop;
 
@@ -21,7 +22,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 pub use self::setup::{Error, Settings, Shown, start};
-use self::{health::Watch, observe::Observer, stop::Stopping};
+use self::{health::Watch, observe::Observer, rejoin::Rejoin, stop::Stopping};
 use crate::{
     clock::Clock,
     engine::{AttemptId, AttemptResult, Destination, Engine, RouteId},
@@ -68,6 +69,7 @@ pub struct Worker {
     observer: Observer,
     watch: Watch,
     stopping: Stopping,
+    rejoin: Rejoin,
     revoking: Option<Revoking>,
     ticks: u64,
 }
@@ -115,6 +117,7 @@ impl Worker {
                 Some(delivered) = self.inputs.delivered.recv() => self.take_delivered(delivered),
                 Some(attempted) = self.inputs.attempted.recv() => self.take_attempted(attempted),
                 Some(update) = self.inputs.directory.recv() => self.take_directory(update),
+                joined = self.rejoin.finished() => self.rejoined(joined)?,
                 _ = tick.tick() => self.tick(),
                 () = tokio::time::sleep_until(wake.into()) => self.clock.now(),
                 () = self.stopping.consumer_gone() => self.clock.now(),

@@ -84,7 +84,7 @@ impl Worker {
             }
             Input::Trouble(why) => self.watch.kafka(Some(why)),
             Input::Healthy => self.watch.kafka(None),
-            Input::Fatal(error) => return Err(Error::Consumer(error)),
+            Input::Fatal(error) => self.consumer_failed(error)?,
         }
         Ok(())
     }

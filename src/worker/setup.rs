@@ -221,6 +221,7 @@ pub async fn start(
         observer,
         watch: Watch::new(shown.health),
         stopping: super::Stopping::default(),
+        rejoin: super::Rejoin::default(),
         revoking: None,
         ticks: 0,
         settings,

@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Stopped, Worker};
 
 /// How long leaving the group may take beyond the grace.
-const LEAVE: Duration = Duration::from_secs(10);
+pub const LEAVE: Duration = Duration::from_secs(10);
 
 /// How far a worker has got with stopping.
 #[derive(Default)]

@@ -98,6 +98,11 @@ impl Worker {
         (status, self.log())
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits until it ends by itself.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
