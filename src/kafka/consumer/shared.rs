@@ -16,7 +16,7 @@ use super::Input;
 use crate::{
     clock::Clock,
     kafka::{TopicNames, committer::Held},
-    model::{Partition, Source},
+    model::{Offset, Partition, Source},
 };
 
 /// Shared by everything that belongs to one consumer.
@@ -25,6 +25,8 @@ pub struct Shared {
     pub topics: TopicNames,
     pub clock: Clock,
     pub held: Held,
+    /// Ends of the logs of what was held when they were last asked for.
+    pub ends: Mutex<BTreeMap<Partition, Offset>>,
     pub flags: RwLock<BTreeMap<Partition, Arc<Flags>>>,
     pub inputs: mpsc::Sender<Input>,
     pub stopping: AtomicBool,
@@ -50,6 +52,7 @@ impl Shared {
             polled: Mutex::new(clock.instant()),
             clock,
             held: Held::default(),
+            ends: Mutex::default(),
             flags: RwLock::default(),
             inputs,
             stopping: AtomicBool::new(false),
