@@ -158,6 +158,9 @@ impl Worker {
         let now = self.clock.now();
         let status = self.engine.status(now, 20);
         self.observer.gauges(&status, now, &self.clock);
+        if let Some(consumer) = &self.consumer {
+            self.observer.lag(&status, &consumer.ends());
+        }
         let findings = self.watch.look(&health::Sight {
             status: &status,
             consumer: self.consumer.as_ref(),

@@ -12,6 +12,7 @@ use std::{
 use serde_json::json;
 use support::{
     kafka::broker,
+    receiver::{Manner, Receiver},
     system::{DEADLINE, System, Worker, poll},
 };
 
@@ -138,4 +139,22 @@ async fn an_unknown_key_is_a_configuration_error() {
     let expected = "environment variable PAYNOTIFY_KAFKA__GRUOP: kafka.gruop: unknown key; did \
                     you mean kafka.group?";
     assert_eq!((status, last_word(&said)), (Some(2), vec![expected.to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_counts_what_is_not_committed() {
+    let mut system = system("lag").await;
+    let receiver = Receiver::start().await;
+    receiver.answer("/acme", Manner::Hang);
+    // Nothing is committed as long as the first request runs.
+    system.merchant("acme", &receiver.url("/acme"), &json!({ "timeout": "60s" }));
+    let worker = system.worker();
+    let lag = |records: u64| {
+        let topic = &system.prefix;
+        let line = format!("paynotify_consumer_lag_records{{topic=\"{topic}\"}} {records}");
+        poll(DEADLINE, || worker.get("/metrics").1.lines().any(|found| found == line))
+    };
+    assert!(lag(0));
+    system.publish(&["acme"], (0..5).map(|n| format!("evt_{n}")));
+    assert!(lag(5), "{}", worker.log());
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::kafka::ClientSettings;
+use crate::kafka::{ClientSettings, client};
 
 use super::reader::Reader;
 
@@ -78,10 +78,7 @@ impl Properties {
 
     /// Whether the value of this property must not be shown.
     pub fn is_secret(name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        let marks =
-            ["password", "secret", "key", "token", "jaas", "credentials", "oauthbearer.config"];
-        marks.iter().any(|mark| name.contains(mark))
+        client::is_secret(name)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Acknowledge, Policy, Span, StatusSet};
+use crate::model::{Policy, Span};
 
 use super::{
     kafka::REDACTED,
@@ -24,7 +24,7 @@ const RESERVED: [&str; 9] = [
 ];
 
 /// What merchants get that do not say otherwise.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Defaults {
     /// Policy of an endpoint without one.
     pub policy: Policy,
@@ -35,26 +35,6 @@ pub struct Defaults {
 enum Dialect {
     Standard,
     None,
-}
-
-impl Default for Defaults {
-    fn default() -> Self {
-        const HOUR: u64 = 3_600;
-        let seconds = [5, 15, 30, 120, 600, 1_800, HOUR, 3 * HOUR, 6 * HOUR];
-        let last = [12 * HOUR; 4];
-        let intervals = seconds.into_iter().chain(last).map(Span::from_secs).collect();
-        Self {
-            policy: Policy {
-                intervals,
-                max_age: Span::from_secs(96 * HOUR),
-                timeout: Span::from_secs(10),
-                max_in_flight: 8,
-                acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
-                signed: true,
-                headers: Vec::new(),
-            },
-        }
-    }
 }
 
 impl Defaults {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, FULL_LANE_PARKING,
-    InFlight, Report, Stage,
+    InFlight, ParkReason, Report, Stage,
     fair_queue::Place,
     lane::{DeliveryId, LaneKey},
     schedule::{self, Wait},
@@ -149,9 +149,11 @@ impl Engine {
             return self.bury(now, id, DeadReason::Expired, message);
         }
         match state_of(merchant, endpoint) {
-            State::Active if !endpoint.can_sign(now) => return self.park(now, id, "no_secret"),
+            State::Active if !endpoint.can_sign(now) => {
+                return self.park(now, id, ParkReason::NoSecret);
+            }
             State::Active => {}
-            State::Paused => return self.park(now, id, "paused"),
+            State::Paused => return self.park(now, id, ParkReason::Paused),
             State::Disabled => {
                 let message = format!("endpoint {} of {} is disabled", endpoint.id, merchant.id);
                 return self.bury(now, id, DeadReason::Disabled, message);
@@ -189,7 +191,7 @@ impl Engine {
         let grade = schedule::estimated_grade(&self.settings.ladder, wait, longest);
         self.lanes.parked(place.lane);
         self.lanes.remove(place);
-        self.park_on(now, place.delivery, grade, "full_lane");
+        self.park_on(now, place.delivery, grade, ParkReason::FullLane);
     }
 
     /// Keeps blocked records from holding more than half of a partition's bound.

@@ -29,6 +29,7 @@ mod intake;
 mod lane;
 mod ledger;
 mod offset_map;
+mod park_reason;
 mod route;
 mod schedule;
 mod settle;
@@ -45,6 +46,7 @@ pub use command::*;
 pub use hold::HoldBounds;
 pub use lane::LaneKey;
 pub use offset_map::{Ignored, METADATA_LIMIT, OffsetMap};
+pub use park_reason::ParkReason;
 pub use status::{LaneStatus, PartitionStatus, Status};
 
 use self::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Command, DeadLetter, DeadReason, DeliveryId, DeliveryOutcome, DeliveryReport, Destination,
-    Engine, Epoch, EventOutcome, Report, Route, RouteFailure, RouteId, Stage, schedule,
+    Engine, Epoch, EventOutcome, ParkReason, Report, Route, RouteFailure, RouteId, Stage, schedule,
     timers::Timer,
 };
 use crate::model::{Grade, Offset, Partition, Span, Timestamp};
@@ -56,7 +56,7 @@ impl Engine {
     }
 
     /// Parks a delivery that must not be attempted now, a grade longer each time.
-    pub(super) fn park(&mut self, now: Timestamp, id: DeliveryId, reason: &'static str) {
+    pub(super) fn park(&mut self, now: Timestamp, id: DeliveryId, reason: ParkReason) {
         let step = self.deliveries.get(&id).map_or(0, |delivery| delivery.envelope.parked);
         let longest = self.settings.longest_parking;
         let grade = schedule::parking_grade(&self.settings.ladder, step, longest);
@@ -68,7 +68,7 @@ impl Engine {
         now: Timestamp,
         id: DeliveryId,
         grade: Grade,
-        reason: &'static str,
+        reason: ParkReason,
     ) {
         let Some(delivery) = self.deliveries.get_mut(&id) else {
             return;
@@ -76,8 +76,8 @@ impl Engine {
         delivery.envelope.parked = delivery.envelope.parked.saturating_add(1);
         delivery.envelope.due = Some(now + grade.delay());
         let to = Destination::Grade(grade);
-        let outcome = DeliveryOutcome::Parked;
-        self.report_without_attempt(now, id, outcome, Some(reason.to_owned()), Some(to.clone()));
+        let (outcome, reason) = (DeliveryOutcome::Parked, Some(reason.as_str().to_owned()));
+        self.report_without_attempt(now, id, outcome, reason, Some(to.clone()));
         self.route(id, to);
     }
 
@@ -95,7 +95,7 @@ impl Engine {
         let longest = patience.saturating_sub(waited).min(self.settings.longest_parking);
         let grade =
             schedule::parking_grade(&self.settings.ladder, delivery.envelope.parked, longest);
-        self.park_on(now, id, grade, "unknown_merchant");
+        self.park_on(now, id, grade, ParkReason::UnknownMerchant);
     }
 
     /// Gives a delivery up.
@@ -146,7 +146,7 @@ impl Engine {
                 Stage::Queued(place) => {
                     self.lanes.parked(place.lane);
                     self.lanes.remove(place);
-                    self.park_on(now, id, smallest, "fan_out");
+                    self.park_on(now, id, smallest, ParkReason::FanOut);
                 }
                 Stage::Resting if delivery.endpoint.is_some() => self.hop(id, smallest),
                 _ => {}

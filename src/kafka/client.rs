@@ -212,7 +212,17 @@ impl fmt::Debug for ClientSettings {
 
 /// Whether the value of this librdkafka property must never be shown.
 pub fn is_secret(key: &str) -> bool {
-    const MARKS: &[&str] = &["password", "secret", ".pem", "jaas", "oauthbearer.config"];
+    // Rather a path too many than a secret too few.
+    const MARKS: &[&str] = &[
+        "password",
+        "secret",
+        "key",
+        "token",
+        "jaas",
+        "credentials",
+        ".pem",
+        "oauthbearer.config",
+    ];
     let key = key.to_ascii_lowercase();
     MARKS.iter().any(|mark| key.contains(mark))
 }

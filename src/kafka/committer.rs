@@ -8,7 +8,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::{Builder, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -33,6 +33,9 @@ const PROBE_AFTER: Duration = Duration::from_secs(5);
 
 /// The same, while it is not.
 const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the ends of the held partitions are asked for, at most.
+const ENDS_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a commit did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +79,8 @@ pub trait Broker: Send + 'static {
     fn committed(&self, commit: Commit, result: Result<(), Error>);
     /// Whether the broker answered the last commit or probe. Asks it when `ask` is set.
     fn health(&self, ask: bool, last: Option<&Error>) -> bool;
+    /// Asks for the ends of what is held; waits no longer than a commit may.
+    fn renew_ends(&self) {}
 }
 
 /// A running committer.
@@ -131,7 +136,12 @@ impl Committer {
 
 fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>) {
     let mut healthy = true;
+    let mut asked = Instant::now();
     loop {
+        if healthy && asked.elapsed() >= ENDS_AFTER {
+            broker.renew_ends();
+            asked = Instant::now();
+        }
         let wait = if healthy { PROBE_AFTER } else { PROBE_AGAIN_AFTER };
         match queue.recv_timeout(wait) {
             Ok(Job::Commit(commits)) => {

@@ -38,7 +38,7 @@ use super::{ClientSettings, TopicNames, committer::Committer, position::FirstSta
 use crate::{
     clock::Clock,
     engine::{Commit, Epoch},
-    model::{Ladder, Partition, Source},
+    model::{Ladder, Offset, Partition, Source},
 };
 
 /// How long the worker may take to hand over the last commits of partitions that are revoked:
@@ -141,6 +141,11 @@ impl ConsumerHandle {
     /// What is held now.
     pub fn assignment(&self) -> BTreeMap<Partition, Epoch> {
         self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where the logs of the held partitions end, some seconds ago.
+    pub fn ends(&self) -> BTreeMap<Partition, Offset> {
+        self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Leaves the group and closes the consumer. The inputs must be served meanwhile: a last

@@ -9,7 +9,7 @@ pub mod file;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Acknowledge, Merchant, MerchantId, Policy, Span, StatusSet};
+use crate::model::{Merchant, MerchantId, Policy, Span};
 
 pub use check::{event_filter, status_set};
 pub use entry::{AcknowledgeEntry, EndpointEntry, Entry, PolicyEntry, SecretEntry, redacted};
@@ -39,28 +39,8 @@ impl Default for Rules {
 }
 
 /// The policy of endpoints that say nothing else (`[defaults.policy]`).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Defaults(pub Policy);
-
-impl Default for Defaults {
-    fn default() -> Self {
-        let minutes = |minutes: u64| Span::from_secs(minutes * 60);
-        let hours = |hours: u64| Span::from_secs(hours * 3600);
-        let mut intervals =
-            vec![Span::from_secs(5), Span::from_secs(15), Span::from_secs(30), minutes(2)];
-        intervals.extend([minutes(10), minutes(30), hours(1), hours(3), hours(6)]);
-        intervals.extend([hours(12); 4]);
-        Self(Policy {
-            intervals,
-            max_age: hours(96),
-            timeout: Span::from_secs(10),
-            max_in_flight: 8,
-            acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
-            signed: true,
-            headers: Vec::new(),
-        })
-    }
-}
 
 impl Defaults {
     /// The built-in defaults with these settings over them, checked like a merchant's own.

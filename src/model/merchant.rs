@@ -81,6 +81,24 @@ pub struct Policy {
     pub headers: Vec<(String, String)>,
 }
 
+impl Default for Policy {
+    /// About 70 hours of attempts (`contract`, section 3), of at most four days.
+    fn default() -> Self {
+        const HOUR: u64 = 3_600;
+        let first = [5, 15, 30, 120, 600, 1_800, HOUR, 3 * HOUR, 6 * HOUR];
+        let last = [12 * HOUR; 4];
+        Self {
+            intervals: first.into_iter().chain(last).map(Span::from_secs).collect(),
+            max_age: Span::from_secs(96 * HOUR),
+            timeout: Span::from_secs(10),
+            max_in_flight: 8,
+            acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
+            signed: true,
+            headers: Vec::new(),
+        }
+    }
+}
+
 /// The rule by which an answer counts as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledge {

@@ -16,7 +16,7 @@ use prometheus::{
 };
 
 use crate::{
-    engine::{DeadReason, DeliveryOutcome, EventOutcome, FailReason},
+    engine::{DeadReason, DeliveryOutcome, EventOutcome, FailReason, ParkReason},
     model::{Grade, Ladder, MerchantId, Source, Span},
 };
 
@@ -36,10 +36,6 @@ const DELAY_BUCKETS: &[f64] = &[
 
 /// Reasons of attempts that are words of the log but no [`FailReason`]; `other` takes the rest.
 const REASONS: &[&str] = &["status", "body", "other"];
-
-/// Reasons for which deliveries wait without an attempt.
-const PARKED_REASONS: &[&str] =
-    &["full_lane", "paused", "no_secret", "unknown_merchant", "fan_out", "hop", "other"];
 
 /// Result of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -320,14 +316,16 @@ fn attempt_counters(
     family: &IntCounterVec,
 ) -> HashMap<(DeliveryOutcome, &'static str), IntCounter> {
     let failures = || {
-        let fails = labels::FAIL_REASONS.into_iter().map(labels::fail as fn(FailReason) -> _);
+        let fails = FailReason::ALL.into_iter().map(FailReason::as_str);
         fails.chain(REASONS.iter().copied())
     };
     let reasons = |outcome| -> Vec<&'static str> {
         match outcome {
             DeliveryOutcome::Delivered | DeliveryOutcome::Filtered => vec!["none"],
             DeliveryOutcome::Retry | DeliveryOutcome::Refused => failures().collect(),
-            DeliveryOutcome::Parked => PARKED_REASONS.to_vec(),
+            DeliveryOutcome::Parked => {
+                ParkReason::ALL.into_iter().map(ParkReason::as_str).chain(["other"]).collect()
+            }
             DeliveryOutcome::Dead => {
                 DeadReason::ALL.into_iter().map(DeadReason::as_str).chain(["other"]).collect()
             }

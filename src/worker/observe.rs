@@ -1,6 +1,6 @@
 //! Reports of the engine → metrics, logs, delivery log, status.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     engine::{DeliveryOutcome, DeliveryReport, Destination, PartitionStatus, Report, Status},
     kafka::{committer, consumer::Assigned},
-    model::{Partition, Source, Span, Timestamp},
+    model::{Offset, Partition, Source, Span, Timestamp},
     telemetry::metrics::{CommitResult, Metrics},
 };
 
@@ -111,6 +111,18 @@ impl Observer {
         self.metrics.set_in_flight(status.in_flight);
         self.metrics.set_clock_skew(clock.skew().as_secs_f64());
         self.status.send_replace(self.describe(status, now, clock));
+    }
+
+    /// Renews the lag: records between the committed position and the end of the log.
+    pub fn lag(&self, status: &Status, ends: &BTreeMap<Partition, Offset>) {
+        for source in &self.sources {
+            let of_it = status.partitions.iter().filter(|one| one.partition.source == *source);
+            let behind = of_it.filter_map(|one| {
+                let end = ends.get(&one.partition)?;
+                u64::try_from(end.0.saturating_sub(one.committed.0)).ok()
+            });
+            self.metrics.set_lag(*source, behind.sum());
+        }
     }
 
     fn describe(&self, status: &Status, now: Timestamp, clock: &Clock) -> Value {

@@ -16,7 +16,7 @@ use super::Input;
 use crate::{
     clock::Clock,
     kafka::{TopicNames, committer::Held},
-    model::{Partition, Source},
+    model::{Offset, Partition, Source},
 };
 
 /// A commit that takes longer is a sign of trouble; one takes milliseconds.
@@ -28,6 +28,8 @@ pub struct Shared {
     pub topics: TopicNames,
     pub clock: Clock,
     pub held: Held,
+    /// Ends of the logs of what was held when they were last asked for.
+    pub ends: Mutex<BTreeMap<Partition, Offset>>,
     pub flags: RwLock<BTreeMap<Partition, Arc<Flags>>>,
     pub inputs: mpsc::Sender<Input>,
     pub stopping: AtomicBool,
@@ -55,6 +57,7 @@ impl Shared {
             polled: Mutex::new(clock.instant()),
             clock,
             held: Held::default(),
+            ends: Mutex::default(),
             flags: RwLock::default(),
             inputs,
             stopping: AtomicBool::new(false),

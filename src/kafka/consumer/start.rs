@@ -17,6 +17,9 @@ use crate::{
 /// How long the broker may take to answer one question.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The same for what only the lag is shown from, since commits wait meanwhile.
+const PATIENCE_FOR_ENDS: Duration = Duration::from_secs(1);
+
 /// Watermarks are asked partition by partition: so many at a time.
 const ASKING: usize = 8;
 
@@ -53,11 +56,40 @@ pub fn logs(
     partitions: &[Partition],
 ) -> Result<BTreeMap<Partition, Log>, KafkaError> {
     let ask = |partition: &Partition| {
-        let topic = shared.topic(partition.source);
-        let (start, end) = consumer.fetch_watermarks(&topic, partition.index, PATIENCE)?;
+        let log = log(consumer, shared, *partition, PATIENCE)?;
         shared.polled();
-        Ok((*partition, Log { start: Offset(start), end: Offset(end) }))
+        Ok((*partition, log))
     };
+    ask_all(partitions, ask)
+}
+
+/// Where the logs of these partitions end; gives up sooner than [`logs`].
+pub fn ends(
+    consumer: &BaseConsumer<Context>,
+    shared: &Shared,
+    partitions: &[Partition],
+) -> Result<BTreeMap<Partition, Offset>, KafkaError> {
+    ask_all(partitions, |partition| {
+        Ok((*partition, log(consumer, shared, *partition, PATIENCE_FOR_ENDS)?.end))
+    })
+}
+
+fn log(
+    consumer: &BaseConsumer<Context>,
+    shared: &Shared,
+    partition: Partition,
+    patience: Duration,
+) -> Result<Log, KafkaError> {
+    let topic = shared.topic(partition.source);
+    let (start, end) = consumer.fetch_watermarks(&topic, partition.index, patience)?;
+    Ok(Log { start: Offset(start), end: Offset(end) })
+}
+
+/// Asks about each partition, several at a time; gives up at the first that has no answer.
+fn ask_all<T: Send>(
+    partitions: &[Partition],
+    ask: impl Fn(&Partition) -> Result<(Partition, T), KafkaError> + Copy + Send,
+) -> Result<BTreeMap<Partition, T>, KafkaError> {
     let share = partitions.len().div_ceil(ASKING).max(1);
     std::thread::scope(|scope| {
         let asking: Vec<_> = partitions

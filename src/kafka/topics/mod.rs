@@ -1,6 +1,6 @@
 //! The topics: created with safe settings, grown together, and checked.
 //!
-//! [`plan`] says how every topic should be, [`check`] what is different and whether that is
+//! [`plan`] says how every topic should be, [`check()`] what is different and whether that is
 //! dangerous; both decide without a broker. Nothing here changes a setting of a topic that exists.
 
 mod beginning;
