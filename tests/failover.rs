@@ -22,6 +22,7 @@ use paynotify::{
 use rdkafka::{
     Offset as Position, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    metadata::{MetadataPartition, MetadataTopic},
 };
 use serde_json::json;
 use support::{
@@ -64,36 +65,6 @@ impl Brokers {
         system.set("delivery.max_in_flight", &IN_FLIGHT.to_string());
         system
     }
-
-    /// Which broker leads a partition. Positions of every group are on one partition, so whoever
-    /// leads that is everybody's coordinator.
-    fn leader(&self, system: &System, topic: &str, index: i32) -> usize {
-        let client: BaseConsumer = system.clients().consumer().unwrap().create().unwrap();
-        let mut leader = 0;
-        let found = poll(DEADLINE, || {
-            let Ok(metadata) = client.fetch_metadata(Some(topic), DEADLINE) else { return false };
-            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
-            leader = partitions.filter(|one| one.id() == index).map(|one| one.leader()).sum();
-            leader > 0
-        });
-        assert!(found, "{topic}/{index} has no leader");
-        usize::try_from(leader).unwrap() - 1
-    }
-
-    fn coordinator(&self, system: &System) -> usize {
-        self.leader(system, "__consumer_offsets", 0)
-    }
-
-    /// Waits until every partition has all its replicas again.
-    fn await_replicas(&self, system: &System) {
-        let client: BaseConsumer = system.clients().consumer().unwrap().create().unwrap();
-        let whole = poll(DEADLINE, || {
-            let Ok(metadata) = client.fetch_metadata(None, DEADLINE) else { return false };
-            let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
-            partitions.all(|one| one.isr().len() == one.replicas().len())
-        });
-        assert!(whole, "replicas do not catch up");
-    }
 }
 
 impl Deref for Brokers {
@@ -102,6 +73,36 @@ impl Deref for Brokers {
     fn deref(&self) -> &Cluster {
         self.cluster
     }
+}
+
+/// Which broker leads a partition. Positions of every group are on one partition, so whoever
+/// leads that is everybody's coordinator.
+fn leader(system: &System, topic: &str, index: i32) -> usize {
+    let client: BaseConsumer = system.clients().consumer().unwrap().create().unwrap();
+    let mut found = 0;
+    let known = poll(DEADLINE, || {
+        let Ok(metadata) = client.fetch_metadata(Some(topic), DEADLINE) else { return false };
+        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+        found = partitions.filter(|one| one.id() == index).map(MetadataPartition::leader).sum();
+        found > 0
+    });
+    assert!(known, "{topic}/{index} has no leader");
+    usize::try_from(found).unwrap() - 1
+}
+
+fn coordinator(system: &System) -> usize {
+    leader(system, "__consumer_offsets", 0)
+}
+
+/// Waits until every partition has all its replicas again.
+fn await_replicas(system: &System) {
+    let client: BaseConsumer = system.clients().consumer().unwrap().create().unwrap();
+    let whole = poll(DEADLINE, || {
+        let Ok(metadata) = client.fetch_metadata(None, DEADLINE) else { return false };
+        let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+        partitions.all(|one| one.isr().len() == one.replicas().len())
+    });
+    assert!(whole, "replicas do not catch up");
 }
 
 /// A thread that runs until it is stopped.
@@ -244,15 +245,14 @@ async fn the_coordinator_dies_then_a_leader_and_every_event_is_acknowledged_and_
     let (load, watch) = (load(&system, &names), watch(&system));
     progress(&receiver, 500).await;
 
-    let coordinator = brokers.coordinator(&system);
-    brokers.stop(coordinator);
+    let killed = coordinator(&system);
+    brokers.stop(killed);
     progress(&receiver, 1_500).await;
     println!("coordinator killed: {} extra acknowledged attempts", extra(&receiver));
-    brokers.restart(coordinator);
-    brokers.await_replicas(&system);
+    brokers.restart(killed);
+    await_replicas(&system);
 
-    let leader = brokers.leader(&system, &system.topics().completions(), 0);
-    brokers.stop(leader);
+    brokers.stop(leader(&system, &system.topics().completions(), 0));
     progress(&receiver, 1_500).await;
     let count = load.stop();
     await_all(&system, &receiver, count).await;
@@ -326,7 +326,7 @@ async fn what_is_resolved_beyond_a_hanging_request_survives_the_coordinator_and_
     receiver.wait_until(|all| all.len() == 2_501, DEADLINE).await;
     mapped(2_501);
 
-    brokers.stop(brokers.coordinator(&system));
+    brokers.stop(coordinator(&system));
     // As the next coordinator read it from its log, and as it takes the next commit.
     mapped(2_501);
     system.publish(&["acme"], (2_500..3_000).map(|n| format!("evt_{n}")));
