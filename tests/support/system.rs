@@ -40,6 +40,7 @@ pub struct System {
     pub prefix: String,
     pub partitions: i32,
     pub grades: Vec<Span>,
+    replicas: i32,
     directory: TempDir,
     merchants: BTreeMap<String, Value>,
     settings: Vec<(String, String)>,
@@ -48,12 +49,23 @@ pub struct System {
 impl System {
     /// Creates the topics: `partitions` of completions and of grades 1s, 2s and 5s.
     pub async fn new(bootstrap: String, prefix: String, partitions: i32) -> Self {
+        Self::replicated(bootstrap, prefix, partitions, 1).await
+    }
+
+    /// The same, with so many replicas of each.
+    pub async fn replicated(
+        bootstrap: String,
+        prefix: String,
+        partitions: i32,
+        replicas: i32,
+    ) -> Self {
         let grades = vec![Span::from_secs(1), Span::from_secs(2), Span::from_secs(5)];
         let system = Self {
             bootstrap,
             prefix,
             partitions,
             grades,
+            replicas,
             directory: TempDir::new().expect("a temporary directory"),
             merchants: BTreeMap::new(),
             settings: Vec::new(),
@@ -87,11 +99,12 @@ impl System {
         names.extend(self.grades.iter().map(|delay| topics.grade(Grade::new(*delay))));
         let tables = [topics.merchants(), topics.endpoints(), topics.marks()];
         let log = names.iter().map(|name| {
-            NewTopic::new(name, self.partitions, TopicReplication::Fixed(1))
+            NewTopic::new(name, self.partitions, TopicReplication::Fixed(self.replicas))
                 .set("message.timestamp.type", "LogAppendTime")
         });
         let compacted = tables.iter().map(|name| {
-            NewTopic::new(name, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact")
+            NewTopic::new(name, 1, TopicReplication::Fixed(self.replicas))
+                .set("cleanup.policy", "compact")
         });
         let all: Vec<_> = log.chain(compacted).collect();
         let options = AdminOptions::new().operation_timeout(Some(DEADLINE));

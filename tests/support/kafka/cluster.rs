@@ -55,6 +55,16 @@ impl Cluster {
         self.await_all(running);
     }
 
+    /// Starts again whatever is stopped, for the next test.
+    pub fn heal(&self) {
+        for index in 0..self.nodes.len() {
+            let stopped = self.node(index).is_none();
+            if stopped {
+                self.restart(index);
+            }
+        }
+    }
+
     /// Freezes a broker: its connections stay open and say nothing.
     pub fn pause(&self, index: usize) {
         node::signal("STOP", self.pid(index));

@@ -1,0 +1,230 @@
+//! A worker in this process on librdkafka's mock cluster, whose broker fails on command.
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use paynotify::{
+    config::Inputs,
+    kafka::{ClientSettings, TopicNames},
+    model::{Grade, Span},
+    telemetry::health::Health,
+    worker::{self, Settings, Shown, Stopped},
+};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    mocking::MockCluster,
+    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
+use serde_json::json;
+use support::{
+    receiver::{Manner, Receiver, Request},
+    system::{SECRET, event, poll},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(40);
+const GRADE: &str = "1s";
+
+struct Fixture {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    topics: TopicNames,
+    receiver: Receiver,
+    directory: tempfile::TempDir,
+}
+
+struct Running {
+    health: Arc<Health>,
+    stop: CancellationToken,
+    ended: JoinHandle<Result<Stopped, worker::Error>>,
+}
+
+impl Fixture {
+    /// One partition of every topic, and a merchant that answers at `/acme`.
+    async fn new() -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        let topics = TopicNames::new("mock");
+        let names = [
+            topics.completions(),
+            topics.grade(Grade::new(Span::from_secs(1))),
+            topics.dead_letters(),
+            topics.endpoints(),
+        ];
+        for name in names {
+            cluster.create_topic(&name, 1, 1).unwrap();
+        }
+        let receiver = Receiver::start().await;
+        let directory = tempfile::tempdir().unwrap();
+        let secrets = json!([{ "id": "s1", "kind": "hmac", "value": SECRET }]);
+        let policy = json!({ "intervals": [GRADE, GRADE, GRADE], "timeout": "2s" });
+        let url = receiver.url("/acme");
+        let endpoint = json!({ "id": "main", "url": url, "policy": policy, "secrets": secrets });
+        let entry = json!({
+            "format": 1, "merchant_id": "acme", "name": "Acme", "endpoints": [endpoint],
+        });
+        std::fs::write(directory.path().join("merchants.jsonl"), format!("{entry}\n")).unwrap();
+        Self { cluster, topics, receiver, directory }
+    }
+
+    /// Starts a worker and waits until it is ready.
+    async fn worker(&self, properties: &[(&str, &str)]) -> Running {
+        let file = self.directory.path().join("merchants.jsonl");
+        let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut flags = vec![
+            set("kafka.bootstrap_servers", &self.cluster.bootstrap_servers()),
+            set("kafka.group", "mock"),
+            set("topics.prefix", "mock"),
+            set("topics.grades", GRADE),
+            set("parking.longest_grade", GRADE),
+            set("directory.file", &file.display().to_string()),
+            set("delivery.allow_http", "true"),
+            set("attempts_log.enabled", "false"),
+            set("kafka.properties.session.timeout.ms", "6000"),
+            set("kafka.properties.heartbeat.interval.ms", "200"),
+        ];
+        flags.extend(
+            properties.iter().map(|(key, value)| set(&format!("kafka.properties.{key}"), value)),
+        );
+        let config = Inputs { flags, ..Inputs::default() }.load().unwrap().config;
+        let settings = Settings {
+            first_start: None,
+            allow_empty_directory: false,
+            embedded_broker: true,
+            shortest_interval: Span::from_secs(1),
+            worker: "mock".into(),
+            config,
+        };
+        let shown = Shown::new(&settings.config).unwrap();
+        let health = Arc::clone(&shown.health);
+        let stop = CancellationToken::new();
+        let worker = worker::start(settings, shown, &stop).await.unwrap();
+        let ended = tokio::spawn(worker.run(stop.clone()));
+        let running = Running { health, stop, ended };
+        running.await_reasons(|reasons| reasons.is_empty());
+        running
+    }
+
+    fn clients(&self) -> ClientSettings {
+        let properties = std::collections::BTreeMap::new();
+        let bootstrap_servers = self.cluster.bootstrap_servers();
+        ClientSettings { bootstrap_servers, group: "mock".into(), properties }
+    }
+
+    fn publish(&self, ids: &[&str]) {
+        let producer: BaseProducer = self.clients().producer().unwrap().create().unwrap();
+        let topic = self.topics.completions();
+        for id in ids {
+            let body = event(id, "acme");
+            let record = BaseRecord::to(&topic).partition(0).key("acme").payload(&body);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(DEADLINE).unwrap();
+    }
+
+    /// The committed position of a topic's partition; 0 without one.
+    fn committed(&self, topic: &str) -> i64 {
+        let client: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, 0);
+        let list = client.committed_offsets(list, DEADLINE).unwrap();
+        match list.find_partition(topic, 0).map(|found| found.offset()) {
+            Some(Offset::Offset(offset)) => offset,
+            _ => 0,
+        }
+    }
+
+    fn await_committed(&self, topic: &str, position: i64) {
+        let reached = poll(DEADLINE, || self.committed(topic) == position);
+        assert!(reached, "{topic} is committed at {}", self.committed(topic));
+    }
+
+    async fn await_acknowledged(&self, count: usize) {
+        let enough = move |all: &[Arc<Request>]| {
+            all.iter().filter(|one| one.status == Some(200)).count() >= count
+        };
+        self.receiver.wait_until(enough, DEADLINE).await;
+    }
+}
+
+impl Running {
+    fn await_reasons(&self, wanted: impl Fn(&[String]) -> bool) {
+        let found = poll(DEADLINE, || wanted(&self.health.reasons()));
+        assert!(found, "{:?}", self.health.reasons());
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        let stopped = tokio::time::timeout(DEADLINE, self.ended).await.unwrap();
+        assert_eq!(stopped.unwrap().unwrap(), Stopped { cut: 0 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_that_fails_is_tried_again_and_nothing_is_committed_before() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker(&[("message.timeout.ms", "1500")]).await;
+    fixture.publish(&["evt_1"]);
+    fixture.await_acknowledged(1).await;
+    let (completions, grade) =
+        (fixture.topics.completions(), fixture.topics.grade(Grade::new(Span::from_secs(1))));
+    fixture.await_committed(&completions, 1);
+
+    // While this attempt hangs, the broker becomes one that takes no records.
+    fixture.receiver.answer("/acme", Manner::Hang);
+    fixture.publish(&["evt_2"]);
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
+    fixture.cluster.request_errors(RDKafkaApiKey::Produce, &[refusal; 10_000]);
+    fixture.receiver.wait_until(|all| all.len() == 2, DEADLINE).await;
+    fixture.receiver.answer("/acme", Manner::Ok);
+    worker.await_reasons(|all| all.iter().any(|reason| reason.starts_with("routes")));
+    assert_eq!(fixture.committed(&completions), 1, "the record is nowhere but there");
+    assert_eq!(fixture.receiver.requests().len(), 2, "its attempt is not repeated");
+
+    fixture.cluster.clear_request_errors(RDKafkaApiKey::Produce);
+    fixture.await_acknowledged(2).await;
+    fixture.await_committed(&completions, 2);
+    fixture.await_committed(&grade, 1);
+    worker.await_reasons(<[String]>::is_empty);
+    let requests = fixture.receiver.requests();
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[2].header("paynotify-attempt"), Some("2"));
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_broker_is_no_reason_against_readiness_and_commits_keep_up() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker(&[]).await;
+    fixture.receiver.answer("/acme", Manner::FailTimes(1, 503));
+    fixture.cluster.broker_round_trip_time(-1, Duration::from_millis(400)).unwrap();
+    let ids: Vec<String> = (0..50).map(|n| format!("evt_{n}")).collect();
+    fixture.publish(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    fixture.await_acknowledged(50).await;
+    assert_eq!(worker.health.reasons(), Vec::<String>::new());
+    fixture.await_committed(&fixture.topics.completions(), 50);
+    fixture.await_committed(&fixture.topics.grade(Grade::new(Span::from_secs(1))), 50);
+    assert_eq!(worker.health.reasons(), Vec::<String>::new());
+    assert_eq!(fixture.receiver.requests().len(), 100, "nothing is repeated");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_goes_and_comes_back_is_told_by_readiness_and_nothing_is_lost() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker(&[]).await;
+    fixture.publish(&["evt_1"]);
+    fixture.await_acknowledged(1).await;
+    fixture.await_committed(&fixture.topics.completions(), 1);
+    fixture.cluster.broker_down(-1).unwrap();
+    worker.await_reasons(|all| all.iter().any(|reason| reason.starts_with("kafka")));
+    fixture.cluster.broker_up(-1).unwrap();
+    worker.await_reasons(<[String]>::is_empty);
+    fixture.publish(&["evt_2"]);
+    fixture.await_acknowledged(2).await;
+    fixture.await_committed(&fixture.topics.completions(), 2);
+    assert_eq!(fixture.receiver.requests().len(), 2, "nothing is repeated");
+    worker.stop().await;
+}
