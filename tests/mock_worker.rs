@@ -90,6 +90,7 @@ impl Fixture {
         );
         let config = Inputs { flags, ..Inputs::default() }.load().unwrap().config;
         let settings = Settings {
+            allow_unsafe: false,
             first_start: None,
             allow_empty_directory: false,
             embedded_broker: true,
