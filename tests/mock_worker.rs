@@ -103,7 +103,7 @@ impl Fixture {
         let worker = worker::start(settings, shown, &stop).await.unwrap();
         let ended = tokio::spawn(worker.run(stop.clone()));
         let running = Running { health, stop, ended };
-        running.await_reasons(|reasons| reasons.is_empty());
+        running.await_reasons(<[String]>::is_empty);
         running
     }
 
@@ -176,7 +176,7 @@ async fn a_route_that_fails_is_tried_again_and_nothing_is_committed_before() {
     fixture.receiver.answer("/acme", Manner::Hang);
     fixture.publish(&["evt_2"]);
     let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
-    fixture.cluster.request_errors(RDKafkaApiKey::Produce, &[refusal; 10_000]);
+    fixture.cluster.request_errors(RDKafkaApiKey::Produce, &vec![refusal; 10_000]);
     fixture.receiver.wait_until(|all| all.len() == 2, DEADLINE).await;
     fixture.receiver.answer("/acme", Manner::Ok);
     worker.await_reasons(|all| all.iter().any(|reason| reason.starts_with("routes")));
