@@ -12,16 +12,17 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 
-use super::{events, receiver};
+use super::{events, process, receiver};
 
-/// Runs the process until it is done.
-pub fn spawn(receiver: SocketAddr, in_flight: usize, time: Duration) -> anyhow::Result<()> {
+/// Runs the process until it is done, and tells the seconds of processor time that it took.
+pub fn spawn(receiver: SocketAddr, in_flight: usize, time: Duration) -> anyhow::Result<f64> {
+    let before = process::ended_children()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("bare").arg(receiver.to_string());
     command.arg(in_flight.to_string()).arg(time.as_secs().to_string());
     let status = command.status()?;
     anyhow::ensure!(status.success(), "the bare client ended with {status}");
-    Ok(())
+    Ok(process::ended_children()? - before)
 }
 
 /// The process itself.

@@ -34,6 +34,9 @@ struct Arguments {
     /// Events in the filled topic
     #[arg(long, default_value_t = 120_000)]
     events: u64,
+    /// Measures only the latency, while so many events a second are published
+    #[arg(long)]
+    rate: Option<f64>,
     /// One drain more, under `perf`, with its hottest functions
     #[arg(long)]
     perf: bool,
@@ -69,17 +72,23 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     fs::create_dir_all(&directory)?;
     let mut summary = Summary::default();
     let mut bench = Bench::prepare(&directory, arguments.events)?;
-    for run in 1..=arguments.runs {
-        eprintln!("run {run} of {}", arguments.runs);
+    let drains = if arguments.rate.is_some() { 0 } else { arguments.runs };
+    for run in 1..=drains {
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default();
+        eprintln!("run {run} of {}, load average {load}", arguments.runs);
         bench.ratio(64, &mut summary)?;
         bench.ratio(256, &mut summary)?;
     }
-    let half = summary.median("drain_per_second_256").unwrap_or_default() / 2.0;
+    let half = || summary.median("drain_per_second_256").unwrap_or_default() / 2.0;
+    let rate = arguments.rate.unwrap_or_else(half);
     for _ in 0..arguments.runs {
-        bench.latency(half, &mut summary)?;
+        bench.latency(rate, &mut summary)?;
     }
     summary.print();
-    bench.print_profile();
+    if drains > 0 {
+        bench.print_profile();
+    }
     if arguments.perf {
         bench.perf()?;
     }

@@ -53,15 +53,30 @@ pub fn peak_mib(pid: u32) -> anyhow::Result<f64> {
     Ok(kib / 1024.0)
 }
 
+/// Seconds of processor time of all children of this process that have ended.
+pub fn ended_children() -> anyhow::Result<f64> {
+    let (_, fields) = stat(Path::new("/proc/self/stat"))?;
+    seconds(&fields, 13)
+}
+
 /// Name, and user and system time in seconds, of a `stat` file.
 fn times(path: &Path) -> anyhow::Result<(String, f64)> {
+    let (name, fields) = stat(path)?;
+    Ok((name, seconds(&fields, 11)?))
+}
+
+/// User and system time, which stand side by side.
+fn seconds(fields: &[String], at: usize) -> anyhow::Result<f64> {
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok());
+    let both = ticks(at).zip(ticks(at + 1)).context("a stat file tells times")?;
+    Ok((both.0 + both.1) / TICKS)
+}
+
+/// The name, and what stands behind it.
+fn stat(path: &Path) -> anyhow::Result<(String, Vec<String>)> {
     let stat = fs::read_to_string(path)?;
     // The name stands in parentheses and may hold any character.
     let (front, rest) = stat.rsplit_once(')').context("a stat file has a name")?;
     let name = front.split_once('(').map_or("", |(_, name)| name).to_owned();
-    let fields: Vec<_> = rest.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok());
-    let (user, system) = (ticks(11), ticks(12));
-    let ticks = user.zip(system).context("a stat file tells times")?;
-    Ok((name, (ticks.0 + ticks.1) / TICKS))
+    Ok((name, rest.split_whitespace().map(str::to_owned).collect()))
 }

@@ -60,8 +60,11 @@ impl Bench {
     /// The bare client, a drain, and a drain with the attempts log, one after the other.
     pub fn ratio(&mut self, in_flight: usize, summary: &mut Summary) -> anyhow::Result<()> {
         self.receiver.reset()?;
-        bare::spawn(self.receiver.address(), in_flight, BARE)?;
-        let bare = per_second(&self.receiver.stats()?);
+        let bare_cpu = bare::spawn(self.receiver.address(), in_flight, BARE)?;
+        let came = self.receiver.stats()?;
+        let bare = per_second(&came);
+        let bare_cpu = bare_cpu * 1e6 / as_f64(came.count);
+        summary.add(format!("bare_cpu_s_per_million_{in_flight}"), "s", bare_cpu);
         summary.add(format!("bare_per_second_{in_flight}"), "requests/s", bare);
         for (attempts_log, suffix) in [(false, ""), (true, "_attempts_log")] {
             let plan =
@@ -123,10 +126,10 @@ impl Bench {
         threads.sort_by(|(_, one), (_, other)| other.total_cmp(one));
         for (thread, seconds) in threads {
             let meaning = match thread.as_str() {
-                "paynotify" => "the worker loop: engine, observer, decoding",
-                "tokio-rt-worker" => "requests and their signatures",
+                "tokio-rt-worker" => "the worker loop, requests and their signatures",
                 "kafka-consumer" => "takes records out of librdkafka",
                 "kafka-committer" => "commits",
+                "producer pollin" => "answers of the producers",
                 name if name.starts_with("rdk:") => "librdkafka: fetching, parsing, producing",
                 _ => "",
             };
