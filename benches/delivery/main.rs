@@ -32,7 +32,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3)]
     runs: usize,
     /// Events in the filled topic
-    #[arg(long, default_value_t = 120_000)]
+    #[arg(long, default_value_t = 100_000)]
     events: u64,
     /// Measures only the latency, while so many events a second are published
     #[arg(long)]
