@@ -22,7 +22,7 @@ test: ## style, unit, mock broker, real Kafka, artefacts, demo; ends with a coun
 
 bench: ## deliveries per second beside a bare HTTP client; writes target/bench/summary.json
 	@tools/setup build kafka
-	cargo bench --bench '*'
+	cargo bench --bench delivery
 
 fmt: ## format the sources
 	cargo fmt --all

@@ -19,7 +19,7 @@ use crate::{
 
 use super::Common;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
     /// Where a group without any commit begins on topics that hold records
     #[arg(long, value_name = "earliest|latest|TIME")]
@@ -43,13 +43,14 @@ pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = shutdown::on_signal()?;
-        serve(loaded.config, arguments, stop).await
+        // On a thread of the runtime the loop starts attempts without waking another thread.
+        tokio::spawn(serve(loaded.config, arguments.clone(), stop)).await?
     })
 }
 
 async fn serve(
     config: Config,
-    arguments: &Arguments,
+    arguments: Arguments,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (listen, grace) = (config.admin.listen, config.shutdown.grace);

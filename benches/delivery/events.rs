@@ -1,0 +1,61 @@
+//! Events of 500 bytes whose id tells when they were published, and the merchants that get them.
+
+use std::{fmt::Write as _, fs, net::SocketAddr, path::Path};
+
+use serde_json::json;
+
+/// Merchants, each with one endpoint.
+pub const MERCHANTS: u64 = 1_000;
+/// Bytes of an event.
+const SIZE: usize = 500;
+
+/// Number `number`, published at `sent_us`: key and value.
+pub fn event(number: u64, sent_us: i64) -> (String, String) {
+    // A multiplier without a common factor, so that neighbours are of different partitions.
+    let merchant = format!("m_{}", number.wrapping_mul(7_919) % MERCHANTS);
+    let at = jiff::Timestamp::from_microsecond(sent_us).unwrap_or_default();
+    let mut value = format!(
+        r#"{{"id":"evt_{sent_us}_{number}","type":"payment.completed","timestamp":"{at:.3}","merchant_id":"{merchant}","data":{{"amount":"12.50","currency":"EUR","note":""#
+    );
+    let end = "\"}}";
+    let padding = SIZE.saturating_sub(value.len() + end.len());
+    let _ = write!(value, "{:.<padding$}{end}", "");
+    (merchant, value)
+}
+
+/// When the event of this id was published.
+pub fn sent_us(id: &str) -> Option<i64> {
+    id.strip_prefix("evt_")?.split('_').next()?.parse().ok()
+}
+
+/// Writes the directory of merchants whose requests go to `path` of the receiver.
+pub fn write_directory(file: &Path, receiver: SocketAddr, path: &str) -> std::io::Result<()> {
+    let lines = (0..MERCHANTS).map(|number| {
+        let entry = json!({
+            "format": 1, "merchant_id": format!("m_{number}"), "name": "Bench",
+            "endpoints": [{
+                "id": "ep_main",
+                "url": format!("http://{receiver}{path}/m_{number}"),
+                "secrets": [{
+                    "id": "s1", "kind": "hmac",
+                    "value": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                }],
+            }],
+        });
+        format!("{entry}\n")
+    });
+    fs::write(file, lines.collect::<String>())
+}
+
+/// Microseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures the time of the machine")]
+pub fn now_us() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Lets other processes go on for a while.
+#[expect(clippy::disallowed_methods, reason = "a benchmark looks at other processes now and then")]
+pub fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}

@@ -1,0 +1,211 @@
+//! A receiver that costs as little as it can: one thread, HTTP/1.1 by hand, 200 at once.
+//!
+//! `GET /stats` tells what came since `GET /reset`; both are for the benchmark.
+
+use std::{
+    cell::RefCell,
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    process::{Child, ChildStdin, Command, Stdio},
+    rc::Rc,
+};
+
+use anyhow::Context as _;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::events;
+
+/// Requests to this path are measured from publish to answer.
+pub const LIVE: &str = "/live";
+/// Requests to this one are only counted.
+pub const DRAIN: &str = "/drain";
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+/// The process, its address, and a connection for questions. It ends when this is dropped.
+pub struct Receiver {
+    address: SocketAddr,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    questions: BufReader<std::net::TcpStream>,
+}
+
+/// What came since the last reset. Times in microseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Stats {
+    /// Requests.
+    pub count: u64,
+    /// Those with a signature.
+    pub signed: u64,
+    /// When the first came.
+    pub first_us: i64,
+    /// When the last came.
+    pub last_us: i64,
+    /// Median from publish to answer.
+    pub p50_us: u64,
+    /// The same of the slowest hundredth.
+    pub p99_us: u64,
+}
+
+impl Receiver {
+    /// Starts the process.
+    pub fn start() -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("receiver").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line.trim().parse().context("the receiver says its address")?;
+        let questions = std::net::TcpStream::connect(address)?;
+        questions.set_nodelay(true)?;
+        let stdin = child.stdin.take();
+        Ok(Self { address, child, stdin, questions: BufReader::new(questions) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What came since the last reset.
+    pub fn stats(&mut self) -> anyhow::Result<Stats> {
+        let body = self.ask("/stats")?;
+        serde_json::from_slice(&body).context("the receiver tells its statistics")
+    }
+
+    /// Counts from 0 again.
+    pub fn reset(&mut self) -> anyhow::Result<()> {
+        self.ask("/reset").map(drop)
+    }
+
+    fn ask(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
+        write!(self.questions.get_mut(), "GET {path} HTTP/1.1\r\n\r\n")?;
+        let (mut line, mut length) = (String::new(), 0);
+        loop {
+            line.clear();
+            self.questions.read_line(&mut line)?;
+            let line = line.trim_end();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse()?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.questions.read_exact(&mut body)?;
+        Ok(body)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// The process itself: says its address on stdout and ends with its stdin.
+pub fn serve() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (gone, end) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read(&mut [0]);
+        let _ = gone.send(());
+    });
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        println!("{}", listener.local_addr()?);
+        let seen = Rc::new(RefCell::new(Seen::new()?));
+        let accept = async {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::task::spawn_local(converse(stream, Rc::clone(&seen)));
+            }
+        };
+        tokio::select! { () = accept => {}, _ = end => {} }
+        Ok(())
+    })
+}
+
+struct Seen {
+    stats: Stats,
+    delays: Histogram<u64>,
+}
+
+impl Seen {
+    fn new() -> anyhow::Result<Self> {
+        let delays = Histogram::new_with_bounds(1, 600_000_000, 3)?;
+        Ok(Self { stats: Stats::default(), delays })
+    }
+
+    fn answer(&mut self, head: &str) -> Vec<u8> {
+        if head.starts_with("POST ") {
+            self.record(head);
+            return ANSWER.to_vec();
+        }
+        if head.starts_with("GET /reset") {
+            self.stats = Stats::default();
+            self.delays.reset();
+            return ANSWER.to_vec();
+        }
+        self.stats.p50_us = self.delays.value_at_quantile(0.5);
+        self.stats.p99_us = self.delays.value_at_quantile(0.99);
+        let body = serde_json::to_string(&self.stats).unwrap_or_default();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    }
+
+    fn record(&mut self, head: &str) {
+        let now = events::now_us();
+        if self.stats.count == 0 {
+            self.stats.first_us = now;
+        }
+        self.stats.count += 1;
+        self.stats.last_us = now;
+        self.stats.signed += u64::from(header(head, "webhook-signature: ").is_some());
+        if head["POST ".len()..].starts_with(LIVE)
+            && let Some(sent) = header(head, "webhook-id: ").and_then(events::sent_us)
+        {
+            self.delays.saturating_record(u64::try_from(now - sent).unwrap_or(0));
+        }
+    }
+}
+
+async fn converse(mut stream: TcpStream, seen: Rc<RefCell<Seen>>) {
+    let _ = stream.set_nodelay(true);
+    let mut buffer = Vec::with_capacity(4_096);
+    loop {
+        // A client that goes away ends the conversation, whatever it had begun.
+        match stream.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        while let Some((head, end)) = request(&buffer) {
+            let answer = seen.borrow_mut().answer(head);
+            buffer.drain(..end);
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The head of a complete request, and where the request ends.
+fn request(buffer: &[u8]) -> Option<(&str, usize)> {
+    let head_end = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(&buffer[..head_end]).ok()?;
+    let length = header(head, "content-length: ").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let end = head_end + length;
+    (buffer.len() >= end).then_some((head, end))
+}
+
+/// The value of a header, whose name all clients here write in lower case.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.split("\r\n").find_map(|line| line.strip_prefix(name))
+}

@@ -1,0 +1,224 @@
+//! The measurements.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use super::{
+    bare, events,
+    kafka::broker,
+    process::{self, Cpu},
+    receiver::{DRAIN, LIVE, Receiver, Stats},
+    summary::Summary,
+    topics::{self, Publisher},
+    worker::{Plan, Worker},
+};
+
+const FILLED: &str = "bench";
+const PACED: &str = "bench-live";
+/// How long the bare client runs.
+const BARE: Duration = Duration::from_secs(3);
+/// How long events are published at half load.
+const LIVE_TIME: Duration = Duration::from_secs(6);
+/// Events that open connections before latency is measured.
+const WARM: u64 = 2_000;
+/// How long a drain may take.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Broker, receiver and a filled topic.
+pub struct Bench {
+    bootstrap: String,
+    receiver: Receiver,
+    events: u64,
+    directory: PathBuf,
+    profile: BTreeMap<String, f64>,
+}
+
+/// What a drain cost.
+struct Drained {
+    per_second: f64,
+    cpu: Cpu,
+    rss_mib: f64,
+}
+
+impl Bench {
+    /// Starts everything and fills the topic.
+    pub fn prepare(directory: &Path, events: u64) -> anyhow::Result<Self> {
+        let bootstrap = broker().bootstrap();
+        topics::create(&bootstrap, FILLED)?;
+        topics::create(&bootstrap, PACED)?;
+        eprintln!("filling a topic with {events} events");
+        Publisher::new(&bootstrap, FILLED, "20")?.fill(events)?;
+        let receiver = Receiver::start()?;
+        let directory = directory.to_owned();
+        Ok(Self { bootstrap, receiver, events, directory, profile: BTreeMap::new() })
+    }
+
+    /// The bare client, a drain, and a drain with the attempts log, one after the other.
+    pub fn ratio(&mut self, in_flight: usize, summary: &mut Summary) -> anyhow::Result<()> {
+        self.receiver.reset()?;
+        let bare_cpu = bare::spawn(self.receiver.address(), in_flight, BARE)?;
+        let came = self.receiver.stats()?;
+        let bare = per_second(&came);
+        let bare_cpu = bare_cpu * 1e6 / as_f64(came.count);
+        summary.add(format!("bare_cpu_s_per_million_{in_flight}"), "s", bare_cpu);
+        summary.add(format!("bare_per_second_{in_flight}"), "requests/s", bare);
+        for (attempts_log, suffix) in [(false, ""), (true, "_attempts_log")] {
+            let plan =
+                Plan { prefix: FILLED, path: DRAIN, new_group: true, in_flight, attempts_log };
+            let drained = self.drain(plan, |_| Ok(()))?;
+            let (rate, ratio) = (drained.per_second, drained.per_second / bare);
+            eprintln!("{in_flight}{suffix}: {rate:.0}/s, bare {bare:.0}/s, ratio {ratio:.2}");
+            let mut add = |name: &str, unit, value| {
+                summary.add(format!("{name}_{in_flight}{suffix}"), unit, value);
+            };
+            add("drain_per_second", "deliveries/s", rate);
+            add("drain_ratio", "of bare", ratio);
+            let millions = as_f64(self.events) / 1e6;
+            let cpu = drained.cpu.total / millions;
+            if in_flight == 64 && !attempts_log {
+                summary.add("rss_mib", "MiB", drained.rss_mib);
+                summary.add("cpu_s_per_million", "s", cpu);
+                for (thread, seconds) in &drained.cpu.by_thread {
+                    *self.profile.entry(thread.clone()).or_default() += seconds;
+                }
+            } else {
+                summary.add(format!("rss_mib_{in_flight}{suffix}"), "MiB", drained.rss_mib);
+                summary.add(format!("cpu_s_per_million_{in_flight}{suffix}"), "s", cpu);
+            }
+        }
+        Ok(())
+    }
+
+    /// From publish to acknowledgement while events come at this rate.
+    pub fn latency(&mut self, per_second: f64, summary: &mut Summary) -> anyhow::Result<()> {
+        self.receiver.reset()?;
+        let plan = Plan {
+            prefix: PACED,
+            path: LIVE,
+            new_group: false,
+            in_flight: 256,
+            attempts_log: true,
+        };
+        let mut worker = self.start(plan)?;
+        let mut publisher = Publisher::new(&self.bootstrap, PACED, "1")?;
+        publisher.fill(WARM)?;
+        self.until(&mut worker, |stats| stats.count >= WARM)?;
+        self.receiver.reset()?;
+        let count = publisher.pace(per_second, LIVE_TIME)?;
+        let stats = self.until(&mut worker, |stats| stats.count >= count)?;
+        worker.stop()?;
+        eprintln!("{per_second:.0}/s: p50 {} µs, p99 {} µs", stats.p50_us, stats.p99_us);
+        summary.add("latency_load_per_second", "events/s", per_second);
+        summary.add("latency_p50_ms", "ms", as_f64(stats.p50_us) / 1_000.0);
+        summary.add("latency_p99_ms", "ms", as_f64(stats.p99_us) / 1_000.0);
+        Ok(())
+    }
+
+    /// Where the worker's processor time went, by thread.
+    pub fn print_profile(&self) {
+        let all: f64 = self.profile.values().sum();
+        println!("\nthe worker's processor time at 64 in flight, by thread");
+        let mut threads: Vec<_> = self.profile.iter().collect();
+        threads.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        for (thread, seconds) in threads {
+            let meaning = match thread.as_str() {
+                "tokio-rt-worker" => "the worker loop, requests and their signatures",
+                "kafka-consumer" => "takes records out of librdkafka",
+                "kafka-committer" => "commits",
+                "producer pollin" => "answers of the producers",
+                name if name.starts_with("rdk:") => "librdkafka: fetching, parsing, producing",
+                _ => "",
+            };
+            println!("{:>5.1} %  {thread:<18} {meaning}", 100.0 * seconds / all);
+        }
+    }
+
+    /// A drain under `perf`, and its hottest functions.
+    pub fn perf(&mut self) -> anyhow::Result<()> {
+        let data = self.directory.join("perf.data");
+        let plan = Plan {
+            prefix: FILLED,
+            path: DRAIN,
+            new_group: true,
+            in_flight: 64,
+            attempts_log: false,
+        };
+        let mut recorder = None;
+        let record = |pid: u32| {
+            let mut command = Command::new("perf");
+            command.args(["record", "-q", "-F", "999", "-g", "-p", &pid.to_string(), "-o"]);
+            recorder = Some(command.arg(&data).spawn()?);
+            Ok(())
+        };
+        self.drain(plan, record)?;
+        if let Some(mut recorder) = recorder {
+            recorder.wait()?;
+        }
+        let mut report = Command::new("perf");
+        report.args(["report", "--stdio", "--no-children", "-g", "none", "-i"]).arg(&data);
+        let text = String::from_utf8_lossy(&report.output()?.stdout).into_owned();
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+        println!("\nhottest functions");
+        lines.take(50).for_each(|line| println!("{}", line.trim_end()));
+        Ok(())
+    }
+
+    fn drain(
+        &mut self,
+        plan: Plan<'_>,
+        begun: impl FnOnce(u32) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Drained> {
+        self.receiver.reset()?;
+        let mut worker = self.start(plan)?;
+        self.until(&mut worker, |stats| stats.count > 0)?;
+        let before = Cpu::of(worker.pid())?;
+        begun(worker.pid())?;
+        let events = self.events;
+        let stats = self.until(&mut worker, |stats| stats.count >= events)?;
+        let cpu = Cpu::of(worker.pid())?.since(&before);
+        let rss_mib = process::peak_mib(worker.pid())?;
+        worker.stop()?;
+        let after = self.receiver.stats()?;
+        anyhow::ensure!(after.count == events, "{} requests for {events} events", after.count);
+        anyhow::ensure!(after.signed == events, "only {} requests were signed", after.signed);
+        Ok(Drained { per_second: per_second(&stats), cpu, rss_mib })
+    }
+
+    fn start(&self, plan: Plan<'_>) -> anyhow::Result<Worker> {
+        Worker::start(plan, &self.bootstrap, self.receiver.address(), &self.directory)
+    }
+
+    /// Looks at the receiver until `enough`.
+    fn until(
+        &mut self,
+        worker: &mut Worker,
+        enough: impl Fn(&Stats) -> bool,
+    ) -> anyhow::Result<Stats> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let stats = self.receiver.stats()?;
+            if enough(&stats) {
+                return Ok(stats);
+            }
+            worker.check()?;
+            let count = stats.count;
+            anyhow::ensure!(Instant::now() < deadline, "only {count} requests in {DEADLINE:?}");
+            events::pause(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Requests per second between the first and the last.
+fn per_second(stats: &Stats) -> f64 {
+    let micros = u64::try_from(stats.last_us - stats.first_us).unwrap_or(0).max(1);
+    as_f64(stats.count) * 1e6 / as_f64(micros)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn as_f64(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,111 @@
+//! The topics of a worker on the real broker, and events in them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use paynotify::kafka::TopicNames;
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+use super::events;
+
+/// Partitions of every topic.
+pub const PARTITIONS: i32 = 8;
+/// The delay topics of the benchmark's workers.
+pub const GRADES: [&str; 2] = ["5s", "1m"];
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Creates every topic under `prefix`.
+pub fn create(bootstrap: &str, prefix: &str) -> anyhow::Result<()> {
+    let names = TopicNames::new(prefix);
+    let mut topics = vec![
+        (names.completions(), false),
+        (names.dead_letters(), false),
+        (names.attempts(), false),
+        (names.merchants(), true),
+        (names.endpoints(), true),
+        (names.marks(), true),
+    ];
+    topics.extend(GRADES.map(|grade| (format!("{prefix}.delay.{grade}"), false)));
+    let new = topics.iter().map(|(name, compacted)| {
+        let policy = if *compacted { "compact" } else { "delete" };
+        NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1))
+            .set("message.timestamp.type", "LogAppendTime")
+            .set("cleanup.policy", policy)
+    });
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+    let new: Vec<_> = new.collect();
+    for created in runtime.block_on(admin.create_topics(&new, &options))? {
+        created.map_err(|(name, code)| anyhow::anyhow!("topic {name}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// A publisher as a payment service would have it.
+pub struct Publisher {
+    producer: BaseProducer,
+    topic: String,
+    next: u64,
+}
+
+impl Publisher {
+    /// A publisher to the completions topic of `prefix`.
+    pub fn new(bootstrap: &str, prefix: &str, linger: &str) -> anyhow::Result<Self> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", linger)
+            .create()?;
+        Ok(Self { producer, topic: prefix.to_owned(), next: 0 })
+    }
+
+    /// Publishes `count` as fast as the broker takes them.
+    pub fn fill(&mut self, count: u64) -> anyhow::Result<()> {
+        for _ in 0..count {
+            self.publish()?;
+        }
+        self.producer.flush(DEADLINE).context("the broker takes all events")
+    }
+
+    /// Publishes at this rate, evenly, for this time; returns how many.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate times some seconds is a small positive number"
+    )]
+    pub fn pace(&mut self, per_second: f64, time: Duration) -> anyhow::Result<u64> {
+        let (start, first) = (Instant::now(), self.next);
+        while start.elapsed() < time {
+            let planned = (start.elapsed().as_secs_f64() * per_second) as u64;
+            while self.next - first < planned {
+                self.publish()?;
+            }
+            self.producer.poll(Duration::from_millis(1));
+        }
+        self.producer.flush(DEADLINE).context("the broker takes all events")?;
+        Ok(self.next - first)
+    }
+
+    fn publish(&mut self) -> anyhow::Result<()> {
+        let (key, value) = events::event(self.next, events::now_us());
+        let mut record = BaseRecord::to(&self.topic).key(&key).payload(&value);
+        while let Err((error, refused)) = self.producer.send(record) {
+            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+            anyhow::ensure!(error == full, "publishing failed: {error}");
+            self.producer.poll(Duration::from_millis(10));
+            record = refused;
+        }
+        self.next += 1;
+        Ok(())
+    }
+}
