@@ -138,9 +138,13 @@ impl Worker {
         let Some(revoking) = &self.revoking else {
             return;
         };
-        if !self.engine.is_drained(&revoking.partitions) && Instant::now() < revoking.deadline {
-            return;
+        if self.engine.is_drained(&revoking.partitions) || Instant::now() >= revoking.deadline {
+            self.finish_revoke();
         }
+    }
+
+    /// Gives back what is asked back, if anything is, however much of it runs.
+    fn finish_revoke(&mut self) {
         if let Some(revoking) = self.revoking.take() {
             let commits = self.engine.finish_revoke(&revoking.partitions);
             self.observer.revoked(&revoking.partitions);

@@ -33,6 +33,11 @@ impl Worker {
     }
 
     fn take_input(&mut self, now: Timestamp, input: Input) -> Result<(), Error> {
+        // The group has gone on without an answer to a revoke: what it gives now must not be taken
+        // for what it took then.
+        if matches!(input, Input::Assigned(_) | Input::Revoking { .. } | Input::Lost(_)) {
+            self.finish_revoke();
+        }
         match input {
             Input::Assigned(assigned) => {
                 self.watch.joined();
