@@ -55,6 +55,10 @@ impl Worker {
                         tracing::warn!(partition = %one.partition, %ignored, "a resolved-offset map is not used; its records are read again");
                     }
                     self.watch.released(one.partition);
+                    if self.stopping.has_begun() {
+                        // A worker that stops takes nothing up; it only gives this back.
+                        self.engine.begin_revoke(&[one.partition]);
+                    }
                 }
             }
             Input::Records(records) => {
