@@ -108,8 +108,8 @@ impl Worker {
                 return Ok(stopped);
             }
             let wake = self.wake_at();
+            // Fair turns: a flood of one kind must not keep the others waiting.
             let now = tokio::select! {
-                biased;
                 () = shutdown.cancelled(), if !self.stopping.has_begun() => self.clock.now(),
                 Some(input) = self.inputs.consumer.recv() => self.take_consumer(input)?,
                 Some(delivered) = self.inputs.delivered.recv() => self.take_delivered(delivered),
