@@ -72,12 +72,14 @@ impl Worker {
             Input::Gap { partition, lost } => self.observer.lost(partition, lost),
             Input::Revoking { partitions, reply } => {
                 self.engine.begin_revoke(&partitions);
+                self.watch.let_go(&partitions);
                 let deadline = Instant::now() + DRAIN;
                 self.revoking = Some(Revoking { partitions, reply, deadline });
             }
             Input::Lost(partitions) => {
                 tracing::warn!(count = partitions.len(), "partitions were lost without a revoke");
                 self.engine.handle_lost(&partitions);
+                self.watch.let_go(&partitions);
                 self.observer.revoked(&partitions);
             }
             Input::Committed { commit, result } => {
