@@ -8,7 +8,7 @@ use crate::{engine::*, envelope::Envelope, model::*};
 impl World {
     pub fn append(&mut self, partition: Partition, event: Arc<Event>, envelope: Envelope) {
         // Control records take offsets too.
-        let gap = if self.dice.one_in(5) { 1 } else { 0 };
+        let gap = i64::from(self.dice.one_in(5));
         let offset = Offset(self.end_of(partition).0 + gap);
         let appended = self.now;
         let kept = Kept { offset, appended, event, envelope, covered: false };
