@@ -110,8 +110,8 @@ impl Worker {
                 return Ok(stopped);
             }
             let wake = self.wake_at();
+            // Fair turns: a flood of one kind must not keep the others waiting.
             let now = tokio::select! {
-                biased;
                 () = shutdown.cancelled(), if !self.stopping.has_begun() => self.clock.now(),
                 Some(input) = self.inputs.consumer.recv() => self.take_consumer(input)?,
                 Some(delivered) = self.inputs.delivered.recv() => self.take_delivered(delivered),
@@ -141,9 +141,13 @@ impl Worker {
         let Some(revoking) = &self.revoking else {
             return;
         };
-        if !self.engine.is_drained(&revoking.partitions) && Instant::now() < revoking.deadline {
-            return;
+        if self.engine.is_drained(&revoking.partitions) || Instant::now() >= revoking.deadline {
+            self.finish_revoke();
         }
+    }
+
+    /// Gives back what is asked back, if anything is, however much of it runs.
+    fn finish_revoke(&mut self) {
         if let Some(revoking) = self.revoking.take() {
             let commits = self.engine.finish_revoke(&revoking.partitions);
             self.observer.revoked(&revoking.partitions);

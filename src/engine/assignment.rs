@@ -1,8 +1,8 @@
 //! Partitions come and go; work of an older assignment changes nothing.
 
 use super::{
-    Commit, Engine, Epoch, Ignored, OffsetMap, Stage, hold::Hold, lane::DeliveryId, ledger::Ledger,
-    timers::Timer,
+    Command, Commit, Engine, Epoch, Ignored, OffsetMap, Stage, hold::Hold, lane::DeliveryId,
+    ledger::Ledger, timers::Timer,
 };
 use crate::model::{Offset, Partition, Timestamp};
 
@@ -28,6 +28,8 @@ impl Engine {
             Err(reason) => (OffsetMap::default(), Err(reason)),
         };
         self.holds.insert(partition, Hold::new(epoch, Ledger::new(position, map), now));
+        // A pause of the assignment before may still be on its way to the reader.
+        self.commands.push_back(Command::Resume(partition));
         self.timers.set(now, Timer::Commit { partition, epoch });
         self.timers.set(now + self.settings.commit_refresh, Timer::Refresh { partition, epoch });
         used

@@ -179,10 +179,26 @@ impl HeldBytes {
 
     /// Whether this partition's share of `limit` is used up.
     pub fn exceeds(&self, partition: Partition, limit: usize) -> bool {
+        let (used, share) = self.share(partition, limit);
+        used >= share
+    }
+
+    /// Whether at least half of this partition's share of `limit` is free. What the others hold
+    /// makes the share smaller and nothing else: it may stay for hours.
+    pub fn has_room(&self, partition: Partition, limit: usize) -> bool {
+        let (used, share) = self.share(partition, limit);
+        used < share.div_ceil(2)
+    }
+
+    /// What is used of a share, and the share: what the others leave, of which grades together
+    /// may have half of the limit.
+    fn share(&self, partition: Partition, limit: usize) -> (usize, usize) {
         match partition.source {
-            crate::model::Source::Completions => self.completions + self.grades >= limit,
+            crate::model::Source::Completions => {
+                (self.completions, limit.saturating_sub(self.grades))
+            }
             crate::model::Source::Grade(_) => {
-                self.grades >= limit / 2 || self.completions + self.grades >= limit
+                (self.grades, limit.saturating_sub(self.completions).min(limit / 2))
             }
         }
     }

@@ -177,7 +177,7 @@ impl Engine {
         };
         let room = hold.records() == 0
             || (hold.records() <= bounds.records / 2
-                && !self.held.exceeds(partition, bounds.bytes / 2));
+                && self.held.has_room(partition, bounds.bytes));
         if !hold.taking && !hold.draining && room && hold.ledger.can_take() {
             hold.taking = true;
             self.paused.remove(&partition);
@@ -185,12 +185,8 @@ impl Engine {
         }
     }
 
-    /// Bytes became free, so others may go on; only looked at when bytes were what stopped them.
+    /// Bytes became free, so others may go on.
     pub(super) fn resume_what_fits(&mut self) {
-        let held = self.held.completions + self.held.grades;
-        if self.paused.is_empty() || held > self.settings.hold.bytes / 2 {
-            return;
-        }
         for partition in self.paused.iter().copied().collect::<Vec<_>>() {
             self.resume_if_room(partition);
         }

@@ -43,7 +43,7 @@ pub struct Lane {
 /// Ended attempts per second, measured over windows of a second or more.
 #[derive(Debug, Default)]
 struct Pace {
-    window_start: Timestamp,
+    window_start: Option<Timestamp>,
     ended: u64,
     per_second: Option<f64>,
 }
@@ -125,14 +125,19 @@ impl Lane {
     /// An attempt of this lane ended.
     pub fn attempt_ended(&mut self, now: Timestamp) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        // The first end only opens the window: nothing is known of the time before it.
+        let Some(window_start) = self.pace.window_start else {
+            self.pace.window_start = Some(now);
+            return;
+        };
         self.pace.ended += 1;
-        let window = now.since(self.pace.window_start);
+        let window = now.since(window_start);
         if window >= Span::from_secs(1) {
             #[expect(clippy::cast_precision_loss, reason = "attempts in a window are few")]
             let measured = self.pace.ended as f64 / window.as_secs_f64();
             let before = self.pace.per_second.unwrap_or(measured);
             self.pace.per_second = Some(f64::midpoint(before, measured));
-            self.pace.window_start = now;
+            self.pace.window_start = Some(now);
             self.pace.ended = 0;
         }
     }

@@ -138,11 +138,13 @@ impl Engine {
             .into_iter()
             .flat_map(|hold| hold.deliveries(offset))
             .collect();
+        let mut running = false;
         for id in open {
             let Some(delivery) = self.deliveries.get(&id) else {
                 continue;
             };
             match delivery.stage {
+                Stage::Attempting => running = true,
                 Stage::Queued(place) => {
                     self.lanes.parked(place.lane);
                     self.lanes.remove(place);
@@ -151,6 +153,11 @@ impl Engine {
                 Stage::Resting if delivery.endpoint.is_some() => self.hop(id, smallest),
                 _ => {}
             }
+        }
+        // One that may yet have to wait again is looked at again.
+        if running {
+            let at = now + super::FAN_OUT_PATIENCE;
+            self.timers.set(at, Timer::FanOut { partition, epoch, offset });
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Answer, Answered, AttemptId, AttemptResult, Command, DeadReason, DeliveryId, DeliveryOutcome,
-    DeliveryReport, Destination, Engine, EventOutcome, Report, Stage,
+    DeliveryReport, Destination, Engine, EventOutcome, Report,
     schedule::{self, Next, Wait},
     verdict::{Verdict, judge},
 };
@@ -62,12 +62,20 @@ impl Engine {
         match next {
             Next::At(due) => {
                 delivery.envelope.due = Some(due);
-                match schedule::wait(&self.settings.ladder, now, due) {
+                let partition = delivery.record.partition;
+                let draining = self.holds.get(&partition).is_some_and(|hold| hold.draining);
+                let wait = match schedule::wait(&self.settings.ladder, now, due) {
+                    // Nobody may wait for it while the partition is given back, and the next
+                    // owner must know that this attempt was made.
+                    Wait::Over | Wait::Rest if draining => {
+                        Wait::Hop(self.settings.ladder.smallest())
+                    }
+                    wait => wait,
+                };
+                match wait {
                     Wait::Over | Wait::Rest => {
                         self.report_attempt(id, endpoint, Some(reason), result, None);
                         self.rest(id, due);
-                        // Nobody may wait for it while the partition is given back.
-                        self.forget_if_draining(id);
                     }
                     Wait::Hop(grade) => {
                         let to = Destination::Grade(grade);
@@ -140,17 +148,5 @@ impl Engine {
             at: result.ended,
         };
         self.commands.push_back(Command::Report(Report::Delivery(Box::new(report))));
-    }
-
-    fn forget_if_draining(&mut self, id: DeliveryId) {
-        let draining = self
-            .deliveries
-            .get(&id)
-            .filter(|delivery| matches!(delivery.stage, Stage::Resting))
-            .and_then(|delivery| self.holds.get(&delivery.record.partition))
-            .is_some_and(|hold| hold.draining);
-        if draining {
-            self.forget(id);
-        }
     }
 }

@@ -72,6 +72,20 @@ impl Watch {
         }
     }
 
+    /// These partitions went, and with one index all that cannot be read of it, which was never
+    /// given to the engine.
+    pub fn let_go(&mut self, partitions: &[Partition]) {
+        let before = self.held.len();
+        // A single partition is put aside alone; the group takes whole indexes.
+        let whole = partitions.len() > 1;
+        self.held.retain(|held, _| {
+            !partitions.iter().any(|gone| gone == held || (whole && gone.index == held.index))
+        });
+        if self.held.len() != before {
+            self.say_held();
+        }
+    }
+
     fn say_held(&self) {
         let reasons: Vec<_> =
             self.held.iter().map(|(partition, why)| format!("{partition}: {why}")).collect();

@@ -33,6 +33,11 @@ impl Worker {
     }
 
     fn take_input(&mut self, now: Timestamp, input: Input) -> Result<(), Error> {
+        // The group has gone on without an answer to a revoke: what it gives now must not be taken
+        // for what it took then.
+        if matches!(input, Input::Assigned(_) | Input::Revoking { .. } | Input::Lost(_)) {
+            self.finish_revoke();
+        }
         match input {
             Input::Assigned(assigned) => {
                 self.watch.joined();
@@ -50,6 +55,10 @@ impl Worker {
                         tracing::warn!(partition = %one.partition, %ignored, "a resolved-offset map is not used; its records are read again");
                     }
                     self.watch.released(one.partition);
+                    if self.stopping.has_begun() {
+                        // A worker that stops takes nothing up; it only gives this back.
+                        self.engine.begin_revoke(&[one.partition]);
+                    }
                 }
             }
             Input::Records(records) => {
@@ -63,12 +72,14 @@ impl Worker {
             Input::Gap { partition, lost } => self.observer.lost(partition, lost),
             Input::Revoking { partitions, reply } => {
                 self.engine.begin_revoke(&partitions);
+                self.watch.let_go(&partitions);
                 let deadline = Instant::now() + DRAIN;
                 self.revoking = Some(Revoking { partitions, reply, deadline });
             }
             Input::Lost(partitions) => {
                 tracing::warn!(count = partitions.len(), "partitions were lost without a revoke");
                 self.engine.handle_lost(&partitions);
+                self.watch.let_go(&partitions);
                 self.observer.revoked(&partitions);
             }
             Input::Committed { commit, result } => {

@@ -96,3 +96,24 @@ fn a_map_that_does_not_fit_is_refused_and_everything_is_read_again() {
     given.read(completions(0), "acme");
     assert_eq!(given.attempts.len(), 2);
 }
+
+#[test]
+fn a_new_assignment_is_read_even_though_the_one_before_was_paused_a_moment_ago() {
+    let mut settings = settings();
+    settings.hold.records = 1;
+    let mut given = Scenario::with(settings);
+    // The pause is not executed yet when the partition is lost and comes back.
+    let record = given.record(completions(0), Offset(0), "acme", |_| ());
+    given.engine.handle_record(given.now, Epoch(1), record);
+    given.engine.handle_lost(&[completions(0)]);
+    given.engine.handle_assigned(given.now, completions(0), Epoch(2), Offset(0), None).unwrap();
+    let mut last = None;
+    while let Some(command) = given.engine.poll_command(given.now) {
+        match command {
+            Command::Pause(partition) => last = Some((partition, false)),
+            Command::Resume(partition) => last = Some((partition, true)),
+            _ => {}
+        }
+    }
+    assert_eq!(last, Some((completions(0), true)));
+}

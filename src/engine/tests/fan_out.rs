@@ -106,3 +106,21 @@ fn an_event_with_its_own_address_goes_there_only_where_the_merchant_allows_the_h
         }
     }
 }
+
+#[test]
+fn a_delivery_that_was_in_flight_after_the_second_goes_on_alone_once_it_waits_again() {
+    let mut given = Scenario::new();
+    let (one, two) = (endpoint("one", policy(&[5])), endpoint("two", policy(&[4])));
+    given.know(merchant("acme", vec![one, two]));
+    given.read(completions(0), "acme");
+    let (one, two) = (given.attempt(), given.attempt());
+    given.answer(one.id, 200);
+    given.pass(Span::from_millis(1_500));
+    given.answer(two.id, 500);
+    given.pass(seconds(1));
+    let route = given.route();
+    assert_eq!(route.to, Destination::Grade(grade(5)));
+    given.routed(&route);
+    given.pass(seconds(1));
+    assert_eq!(given.committed(completions(0)), [Offset(1)]);
+}

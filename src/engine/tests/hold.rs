@@ -69,3 +69,21 @@ fn nothing_is_attempted_while_attempts_are_not_allowed() {
     given.settle();
     assert_eq!(given.attempts.len(), 1);
 }
+
+#[test]
+fn grades_that_wait_for_hours_do_not_keep_completions_from_going_on() {
+    let mut settings = settings();
+    settings.hold.bytes = 4_000;
+    let mut given = Scenario::with(settings);
+    while given.paused.is_empty() {
+        given.read(on_grade(600, 0), "acme");
+    }
+    while given.paused.len() < 2 {
+        given.read(completions(0), "acme");
+    }
+    while given.attempts.len() > 1 {
+        let attempt = given.attempt();
+        given.answer(attempt.id, 200);
+    }
+    assert_eq!(given.resumed, [completions(0)]);
+}

@@ -12,3 +12,4 @@ mod parking;
 mod retry;
 mod route;
 mod schedule;
+mod simulation;

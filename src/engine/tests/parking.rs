@@ -151,3 +151,20 @@ fn turns_go_round_over_the_endpoints() {
     let names: Vec<_> = given.attempts.iter().map(|one| one.event.merchant.to_string()).collect();
     assert_eq!(names, ["acme", "other"]);
 }
+
+#[test]
+fn the_first_attempt_of_a_lane_says_nothing_about_its_pace() {
+    let mut settings = settings();
+    settings.lane_records = 1;
+    let mut given = Scenario::with(settings);
+    let mut main = endpoint("main", policy(&[5]));
+    main.policy.max_in_flight = 1;
+    given.know(merchant("acme", vec![main]));
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    let first = given.attempt();
+    given.answer(first.id, 200);
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    assert_eq!(given.route().to, Destination::Grade(grade(5)));
+}

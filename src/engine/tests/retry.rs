@@ -137,3 +137,17 @@ fn a_retry_uses_the_entry_of_the_directory_as_it_is_then() {
     given.pass(seconds(5));
     assert_eq!(given.attempt().endpoint.url.host_str(), Some("new.example"));
 }
+
+#[test]
+fn a_rest_in_memory_ends_on_the_ladder_when_the_partition_is_asked_back() {
+    let mut given = Scenario::new();
+    given.know(merchant("acme", vec![endpoint("main", policy(&[2]))]));
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.engine.begin_revoke(&[completions(0)]);
+    given.answer(attempt.id, 500);
+    let route = given.route();
+    assert_eq!(route.to, Destination::Grade(grade(5)));
+    assert_eq!(route.envelope.attempts, 1);
+    assert_eq!(route.envelope.due, Some(START + seconds(2)));
+}

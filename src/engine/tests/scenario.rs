@@ -104,6 +104,7 @@ impl Scenario {
         scenario.know(merchant("acme", vec![endpoint("main", policy(&[5, 15, 30]))]));
         scenario.pass(Span::ZERO);
         scenario.committed(completions(0));
+        scenario.resumed.clear();
         scenario
     }
 
