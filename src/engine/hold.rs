@@ -22,6 +22,8 @@ pub struct Hold {
     pub bytes: usize,
     /// Whether records are taken.
     pub taking: bool,
+    /// Whether what came in last is due so late that few records are enough.
+    pub far: bool,
     /// Whether it is being given back: nothing new begins.
     pub draining: bool,
     /// What is finished and not committed.
@@ -65,6 +67,7 @@ impl Hold {
             open: BTreeMap::new(),
             bytes: 0,
             taking: true,
+            far: false,
             draining: false,
             commit: CommitState {
                 finished: 0,

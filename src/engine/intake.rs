@@ -6,7 +6,13 @@ use super::{
     COMMIT_AGAIN, Command, Commit, Delivery, Engine, Epoch, Record, Stage, lane::DeliveryId,
     ledger::Entered, timers::Timer,
 };
-use crate::model::{Offset, Partition, Source, Timestamp};
+use crate::model::{Offset, Partition, Source, Span, Timestamp};
+
+/// Records that are due later than this are held only in small numbers, so that long grades leave
+/// the memory to short ones.
+const FAR: Span = Span::from_secs(60);
+/// So many of them.
+const FAR_RECORDS: usize = 32;
 
 /// What a held record costs beyond its bytes: ledger, delivery, lane, timers.
 const RECORD_OVERHEAD: usize = 512;
@@ -24,6 +30,7 @@ impl Engine {
         let id = DeliveryId(self.next_delivery);
         self.next_delivery += 1;
         let bytes = RECORD_OVERHEAD + record.content.size();
+        let mut far = false;
         match hold.open(record.offset, record.appended, bytes, id) {
             Entered::Repeated => return,
             Entered::AlreadyResolved => self.finished(now, partition),
@@ -33,6 +40,7 @@ impl Engine {
                     Source::Completions => now,
                     Source::Grade(grade) => record.appended + grade.delay(),
                 };
+                far = due > now + FAR;
                 let envelope = record.envelope.clone();
                 let delivery = Delivery {
                     record: Arc::new(record),
@@ -52,7 +60,7 @@ impl Engine {
                 self.unbalanced.insert(partition);
             }
         }
-        self.pause_if_full(partition);
+        self.pause_if_full(partition, far);
     }
 
     /// The reader stands at `position` without having met a record on the way there.
@@ -156,11 +164,13 @@ impl Engine {
         }
     }
 
-    fn pause_if_full(&mut self, partition: Partition) {
+    fn pause_if_full(&mut self, partition: Partition, far: bool) {
         let Some(hold) = self.holds.get_mut(&partition) else {
             return;
         };
-        let full = hold.records() >= self.settings.hold.records
+        hold.far = far && hold.records() >= FAR_RECORDS;
+        let full = hold.far
+            || hold.records() >= self.settings.hold.records
             || !hold.ledger.can_take()
             || (hold.records() > 0 && self.held.exceeds(partition, self.settings.hold.bytes));
         if hold.taking && full {
@@ -175,9 +185,9 @@ impl Engine {
         let Some(hold) = self.holds.get_mut(&partition) else {
             return;
         };
+        let most = if hold.far { FAR_RECORDS.min(bounds.records) } else { bounds.records };
         let room = hold.records() == 0
-            || (hold.records() <= bounds.records / 2
-                && self.held.has_room(partition, bounds.bytes));
+            || (hold.records() <= most / 2 && self.held.has_room(partition, bounds.bytes));
         if !hold.taking && !hold.draining && room && hold.ledger.can_take() {
             hold.taking = true;
             self.paused.remove(&partition);

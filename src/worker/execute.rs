@@ -3,17 +3,38 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use super::{Outstanding, Worker};
 use crate::{
+    clock::Clock,
     engine::{
-        Attempt, Command, Commit, DeliveryOutcome, Destination, Report, Route, RouteFailure,
-        RouteId,
+        Answer, Attempt, AttemptId, AttemptResult, Command, Commit, DeliveryOutcome, Destination,
+        FailReason, Report, Route, RouteFailure, RouteId,
     },
     envelope,
     kafka::producer::{Outgoing, Producer},
     model::Timestamp,
 };
+
+/// An answer that the engine waits for, whatever happens to the attempt.
+struct Owed {
+    attempt: AttemptId,
+    clock: Clock,
+    answers: mpsc::Sender<(AttemptId, AttemptResult)>,
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let now = self.clock.now();
+            let answer = Answer::Failed(FailReason::Protocol);
+            let result = AttemptResult { started: now, ended: now, answer, key_id: None };
+            // The channel has room for every attempt that can run.
+            let _ = self.answers.try_send((self.attempt, result));
+        }
+    }
+}
 
 impl Worker {
     /// Does everything that the engine wants now.
@@ -48,12 +69,13 @@ impl Worker {
         let (client, clock) = (Arc::clone(&self.client), self.clock.clone());
         let answers = self.attempted.clone();
         self.stopping.spawn_attempt(async move {
+            let owed = Owed { attempt: attempt.id, clock: clock.clone(), answers };
             let trace = &attempt.content.headers;
             let result = client
                 .attempt(&attempt.endpoint, &attempt.event, attempt.number, trace, || clock.now())
                 .await;
             // The loop is gone when this fails, and with it the need for the answer.
-            let _ = answers.send((attempt.id, result)).await;
+            let _ = owed.answers.send((attempt.id, result)).await;
         });
     }
 

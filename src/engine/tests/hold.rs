@@ -34,6 +34,29 @@ fn records_that_are_not_due_count_and_the_head_of_a_grade_is_due_first() {
 }
 
 #[test]
+fn of_records_that_are_due_much_later_only_a_few_are_held() {
+    let mut given = Scenario::new();
+    while given.paused.is_empty() {
+        given.read(on_grade(600, 0), "acme");
+    }
+    assert_eq!(
+        given.engine.status(given.now, 1).partitions.iter().map(|one| one.unresolved).max(),
+        Some(32)
+    );
+    given.pass(seconds(600));
+    let due: Vec<_> = given.attempts.drain(..).collect();
+    assert_eq!(due.len(), 8, "the cap of the endpoint");
+    given.resumed.clear();
+    for attempt in due {
+        given.answer(attempt.id, 200);
+    }
+    while let Some(attempt) = given.attempts.pop() {
+        given.answer(attempt.id, 200);
+    }
+    assert_eq!(given.resumed, [on_grade(600, 0)], "and the next ones when half of them are done");
+}
+
+#[test]
 fn every_partition_may_hold_one_record_however_many_bytes_are_held() {
     let mut settings = settings();
     settings.hold.bytes = 1;
