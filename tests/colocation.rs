@@ -199,8 +199,13 @@ impl Rest {
         match input {
             Input::Assigned(assigned) => {
                 for one in assigned {
-                    let map = (one.start.0 > 0).then(|| format!("map {}", one.start));
-                    if one.metadata != map || one.lost > 0 {
+                    let map = format!("map {}", one.start);
+                    // At the beginning there may have been no commit yet.
+                    let fits = match &one.metadata {
+                        Some(metadata) => *metadata == map,
+                        None => one.start == Offset(0),
+                    };
+                    if !fits || one.lost > 0 {
                         self.scene.fault(format!("metadata: {one:?}"));
                     }
                     self.held.insert(one.partition, (one.epoch, one.start));
