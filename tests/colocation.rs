@@ -293,13 +293,8 @@ async fn members_come_and_go_under_load_and_every_index_stays_whole() {
     let produced = load.join().expect("the load ended well");
     let expected: i64 = produced.values().sum();
     let expected = usize::try_from(expected).expect("few");
-    let complete = async {
-        // Progress is made by the member; looking at it has no event to wait for.
-        while scene.seen.lock().expect("no panic").records.len() != expected {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(timeout(DEADLINE, complete).await.is_ok(), "records are missing");
+    let complete = || scene.seen.lock().expect("no panic").records.len() == expected;
+    assert!(support::system::poll(DEADLINE, complete), "records are missing");
     refuse_a_stranger(&scene);
     stop_second.send(()).expect("member 2 runs");
     second.await.expect("member 2 left well");
