@@ -3,6 +3,7 @@
 //! One task owns the engine. Everything else (consumer thread, producer, HTTP attempts, directory)
 //! talks to it through bounded channels; nothing in the loop waits for any of them.
 
+mod attempts;
 mod attempts_log;
 mod execute;
 mod health;
@@ -14,7 +15,6 @@ mod stop;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -22,16 +22,23 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 pub use self::setup::{Error, Settings, Shown, start};
-use self::{health::Watch, observe::Observer, rejoin::Rejoin, stop::Stopping};
+use self::{
+    attempts::{Attempted, Attempts},
+    execute::Http,
+    health::Watch,
+    observe::Observer,
+    rejoin::Rejoin,
+    stop::Stopping,
+};
 use crate::{
     clock::Clock,
-    engine::{AttemptId, AttemptResult, Destination, Engine, RouteId},
+    engine::{Destination, Engine, RouteId},
     kafka::{
         TopicNames,
         consumer::{ConsumerHandle, Input},
         producer::{Delivered, Outgoing, Producer},
     },
-    merchant::{client::Client, directory::Update},
+    merchant::directory::Update,
     model::{Span, Timestamp},
 };
 
@@ -59,12 +66,11 @@ pub struct Worker {
     settings: Settings,
     engine: Engine,
     clock: Clock,
-    client: Arc<Client>,
+    attempts: Attempts<Http>,
     topics: TopicNames,
     producer: Producer,
     consumer: Option<ConsumerHandle>,
     inputs: Inputs,
-    attempted: mpsc::Sender<(AttemptId, AttemptResult)>,
     routes: HashMap<RouteId, Outstanding>,
     observer: Observer,
     watch: Watch,
@@ -78,7 +84,7 @@ pub struct Worker {
 struct Inputs {
     consumer: mpsc::Receiver<Input>,
     delivered: mpsc::Receiver<Delivered>,
-    attempted: mpsc::Receiver<(AttemptId, AttemptResult)>,
+    attempted: mpsc::Receiver<Attempted>,
     directory: mpsc::Receiver<Update>,
 }
 
@@ -123,6 +129,7 @@ impl Worker {
                 () = self.stopping.consumer_gone() => self.clock.now(),
             };
             self.engine.handle_timeout(now);
+            tokio::task::yield_now().await;
         }
     }
 

@@ -7,10 +7,7 @@ use bytes::Bytes;
 use crate::{
     envelope::Envelope,
     event::Undecodable,
-    model::{
-        Endpoint, EndpointId, Event, EventType, Grade, Header, MerchantId, Offset, Partition, Span,
-        Timestamp,
-    },
+    model::{Endpoint, Event, Grade, Header, Offset, Partition, Span, Timestamp},
 };
 
 /// What the caller must do next.
@@ -19,7 +16,7 @@ pub enum Command {
     /// Make this HTTP request; answer with `handle_attempted`.
     Attempt(Attempt),
     /// Produce this record; answer with `handle_routed`.
-    Route(Route),
+    Route(Box<Route>),
     /// Commit this position; answer with `handle_committed`.
     Commit(Commit),
     /// Take no more records of this partition.
@@ -199,34 +196,31 @@ pub enum EventOutcome {
 /// What became of one attempt, or of a delivery without one.
 #[derive(Debug, Clone)]
 pub struct DeliveryReport {
-    /// The event, where its bytes are one.
-    pub event: Option<Arc<Event>>,
-    /// The kind of event.
-    pub kind: Option<EventType>,
-    /// The merchant, where known.
-    pub merchant: Option<MerchantId>,
-    /// Key, value and headers of the publisher.
-    pub content: Arc<Content>,
-    /// The endpoint, where one was chosen.
+    /// The record that was read.
+    pub record: Arc<Record>,
+    /// The endpoint, where one was chosen and is still there.
     pub endpoint: Option<Arc<Endpoint>>,
-    /// Its id even where the endpoint is gone.
-    pub endpoint_id: Option<EndpointId>,
     /// Our headers as they are after this.
     pub envelope: Envelope,
     /// What happened.
     pub outcome: DeliveryOutcome,
     /// Why; absent when delivered.
-    pub reason: Option<String>,
+    pub reason: Option<&'static str>,
     /// The answer's facts, when a request was made.
     pub answer: Option<Answered>,
     /// When the delivery was due.
     pub due: Timestamp,
-    /// Where the record was read.
-    pub partition: Partition,
     /// Where it goes.
     pub next: Option<Destination>,
     /// When the report was made.
     pub at: Timestamp,
+}
+
+impl DeliveryReport {
+    /// The event, where the bytes of the record are one.
+    pub fn event(&self) -> Option<&Event> {
+        self.record.event.as_deref().ok()
+    }
 }
 
 /// Facts of one attempt for the log.

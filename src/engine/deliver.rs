@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, FULL_LANE_PARKING,
-    InFlight, ParkReason, Report, Stage,
+    InFlight, ParkReason, Stage,
     fair_queue::Place,
     lane::{DeliveryId, LaneKey},
     schedule::{self, Wait},
@@ -259,10 +259,6 @@ impl Engine {
         let merchant = self.directory.get(&event.merchant)?;
         let endpoint = endpoint_of(merchant, event, delivery.envelope.endpoint.as_ref()?)?;
         Some((state_of(merchant, &endpoint), endpoint))
-    }
-
-    pub(super) fn report_event(&mut self, outcome: EventOutcome) {
-        self.commands.push_back(Command::Report(Report::EventResolved { outcome }));
     }
 }
 

@@ -18,6 +18,7 @@ pub struct FairQueue {
     line: VecDeque<LaneId>,
     in_flight: usize,
     limit: usize,
+    startable: usize,
     /// By partition: the deliveries that wait behind a full cap.
     blocked: HashMap<Partition, Blocked>,
 }
@@ -51,6 +52,7 @@ impl FairQueue {
             line: VecDeque::new(),
             in_flight: 0,
             limit,
+            startable: 0,
             blocked: HashMap::new(),
         }
     }
@@ -159,6 +161,11 @@ impl FairQueue {
         Some(Place { lane, source, accepted, delivery })
     }
 
+    /// Deliveries that wait for nothing but a slot.
+    pub fn startable(&self) -> usize {
+        self.startable
+    }
+
     /// Attempts running now.
     pub fn in_flight(&self) -> usize {
         self.in_flight
@@ -173,7 +180,9 @@ impl FairQueue {
     fn change(&mut self, id: LaneId, change: impl FnOnce(&mut Lane)) {
         self.count_blocked(id, false);
         let lane = &mut self.lanes[id];
+        self.startable -= lane.startable();
         change(lane);
+        self.startable += lane.startable();
         if !lane.in_line && !lane.is_capped() && lane.oldest().is_some() {
             lane.in_line = true;
             self.line.push_back(id);

@@ -1,13 +1,13 @@
 //! What the engine holds of one partition: its ledger, the open records, what is to be committed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Epoch,
     lane::DeliveryId,
     ledger::{Entered, Ledger},
 };
-use crate::model::{Offset, Partition, Span, Timestamp};
+use crate::model::{Offset, Partition, Source, Span, Timestamp};
 
 /// One partition under one assignment.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Hold {
 #[derive(Debug)]
 pub struct OpenRecord {
     /// Its deliveries.
-    pub deliveries: BTreeSet<DeliveryId>,
+    pub deliveries: Vec<DeliveryId>,
     /// What it costs to hold.
     pub bytes: usize,
     /// When it was appended.
@@ -90,7 +90,7 @@ impl Hold {
         let entered = self.ledger.enter(offset);
         if entered == Entered::Unresolved {
             self.bytes += bytes;
-            let deliveries = BTreeSet::from([delivery]);
+            let deliveries = vec![delivery];
             self.open.insert(offset, OpenRecord { deliveries, bytes, appended });
         }
         entered
@@ -99,14 +99,14 @@ impl Hold {
     /// One more delivery of an open record.
     pub fn add_delivery(&mut self, offset: Offset, delivery: DeliveryId) {
         if let Some(record) = self.open.get_mut(&offset) {
-            record.deliveries.insert(delivery);
+            record.deliveries.push(delivery);
         }
     }
 
     /// A delivery is done; returns the record's bytes when that was the last one.
     pub fn close_delivery(&mut self, offset: Offset, delivery: DeliveryId) -> Option<usize> {
         let record = self.open.get_mut(&offset)?;
-        record.deliveries.remove(&delivery);
+        record.deliveries.retain(|open| *open != delivery);
         if !record.deliveries.is_empty() {
             return None;
         }
@@ -159,57 +159,75 @@ pub struct HoldBounds {
     pub bytes: usize,
 }
 
-/// Bytes held now.
-#[derive(Debug, Clone, Copy, Default)]
+/// Bytes held now, of a limit that completions and grades share.
+#[derive(Debug, Clone, Copy)]
 pub struct HeldBytes {
-    /// Of completions.
-    pub completions: usize,
-    /// Of all grades.
-    pub grades: usize,
+    limit: usize,
+    completions: usize,
+    grades: usize,
 }
 
 impl HeldBytes {
+    /// Nothing is held.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, completions: 0, grades: 0 }
+    }
+
+    /// All bytes held.
+    pub fn total(&self) -> usize {
+        self.completions + self.grades
+    }
+
     /// Counts a record in.
     pub fn add(&mut self, partition: Partition, bytes: usize) {
-        *self.of(partition) += bytes;
+        *self.of(partition.source) += bytes;
     }
 
-    /// Counts records out.
-    pub fn subtract(&mut self, partition: Partition, bytes: usize) {
-        let held = self.of(partition);
+    /// Counts records out; true when there is room now where there was none.
+    pub fn subtract(&mut self, partition: Partition, bytes: usize) -> bool {
+        let before = self.rooms();
+        let held = self.of(partition.source);
         *held = held.saturating_sub(bytes);
+        self.rooms() != before
     }
 
-    /// Whether this partition's share of `limit` is used up.
-    pub fn exceeds(&self, partition: Partition, limit: usize) -> bool {
-        let (used, share) = self.share(partition, limit);
+    /// Whether the share of this partition's topic is used up.
+    pub fn is_full(&self, partition: Partition) -> bool {
+        let (used, share) = self.share(partition.source == Source::Completions);
         used >= share
     }
 
-    /// Whether at least half of this partition's share of `limit` is free. What the others hold
+    /// Whether at least half of the share of this partition's topic is free. What the others hold
     /// makes the share smaller and nothing else: it may stay for hours.
-    pub fn has_room(&self, partition: Partition, limit: usize) -> bool {
-        let (used, share) = self.share(partition, limit);
+    pub fn has_room(&self, partition: Partition) -> bool {
+        self.has_room_for(partition.source == Source::Completions)
+    }
+
+    fn has_room_for(&self, completions: bool) -> bool {
+        let (used, share) = self.share(completions);
         used < share.div_ceil(2)
+    }
+
+    /// Fewer bytes never take room away, so a difference is room won.
+    fn rooms(&self) -> (bool, bool) {
+        (self.has_room_for(true), self.has_room_for(false))
     }
 
     /// What is used of a share, and the share: what the others leave, of which grades together
     /// may have half of the limit.
-    fn share(&self, partition: Partition, limit: usize) -> (usize, usize) {
-        match partition.source {
-            crate::model::Source::Completions => {
-                (self.completions, limit.saturating_sub(self.grades))
-            }
-            crate::model::Source::Grade(_) => {
-                (self.grades, limit.saturating_sub(self.completions).min(limit / 2))
-            }
+    fn share(&self, completions: bool) -> (usize, usize) {
+        if completions {
+            (self.completions, self.limit.saturating_sub(self.grades))
+        } else {
+            let left = self.limit.saturating_sub(self.completions);
+            (self.grades, left.min(self.limit / 2))
         }
     }
 
-    fn of(&mut self, partition: Partition) -> &mut usize {
-        match partition.source {
-            crate::model::Source::Completions => &mut self.completions,
-            crate::model::Source::Grade(_) => &mut self.grades,
+    fn of(&mut self, source: Source) -> &mut usize {
+        match source {
+            Source::Completions => &mut self.completions,
+            Source::Grade(_) => &mut self.grades,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    COMMIT_AGAIN, Command, Commit, Delivery, Engine, Epoch, Record, Stage, lane::DeliveryId,
-    ledger::Entered, timers::Timer,
+    COMMIT_AGAIN, Command, Commit, Delivery, Engine, Epoch, READ_AHEAD, Record, Stage,
+    lane::DeliveryId, ledger::Entered, timers::Timer,
 };
 use crate::model::{Offset, Partition, Source, Span, Timestamp};
 
@@ -153,10 +153,12 @@ impl Engine {
             return;
         };
         if let Some(bytes) = hold.close_delivery(offset, id) {
-            self.held.subtract(partition, bytes);
+            let room = self.held.subtract(partition, bytes);
             self.finished(now, partition);
+            if room {
+                self.resume_what_fits();
+            }
             self.resume_if_room(partition);
-            self.resume_what_fits();
         } else {
             let at = now + super::FAN_OUT_PATIENCE;
             let epoch = delivery.epoch;
@@ -169,10 +171,13 @@ impl Engine {
             return;
         };
         hold.far = far && hold.records() >= FAR_RECORDS;
+        let enough = READ_AHEAD * self.settings.max_in_flight;
+        self.sated |= self.lanes.startable() >= enough;
         let full = hold.far
+            || (hold.records() > 0 && self.sated)
             || hold.records() >= self.settings.hold.records
             || !hold.ledger.can_take()
-            || (hold.records() > 0 && self.held.exceeds(partition, self.settings.hold.bytes));
+            || (hold.records() > 0 && self.held.is_full(partition));
         if hold.taking && full {
             hold.taking = false;
             self.paused.insert(partition);
@@ -187,11 +192,19 @@ impl Engine {
         };
         let most = if hold.far { FAR_RECORDS.min(bounds.records) } else { bounds.records };
         let room = hold.records() == 0
-            || (hold.records() <= most / 2 && self.held.has_room(partition, bounds.bytes));
+            || (hold.records() <= most / 2 && self.held.has_room(partition) && !self.sated);
         if !hold.taking && !hold.draining && room && hold.ledger.can_take() {
             hold.taking = true;
             self.paused.remove(&partition);
             self.commands.push_back(Command::Resume(partition));
+        }
+    }
+
+    /// Goes on reading when half of what was enough has started.
+    pub(super) fn read_on(&mut self) {
+        if self.sated && self.lanes.startable() <= READ_AHEAD * self.settings.max_in_flight / 2 {
+            self.sated = false;
+            self.resume_what_fits();
         }
     }
 

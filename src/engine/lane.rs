@@ -112,6 +112,12 @@ impl Lane {
         self.waiting.keys().map(|source| Partition { source: *source, index: self.index })
     }
 
+    /// How many could start at once, had they slots.
+    pub fn startable(&self) -> usize {
+        let room = self.cap.saturating_sub(self.in_flight);
+        self.waiting().min(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
     /// Whether a waiting delivery could not start even if it were its turn.
     pub fn is_capped(&self) -> bool {
         self.in_flight >= self.cap

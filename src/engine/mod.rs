@@ -28,8 +28,10 @@ mod hold;
 mod intake;
 mod lane;
 mod ledger;
+mod numbered;
 mod offset_map;
 mod park_reason;
+mod report;
 mod route;
 mod schedule;
 mod settle;
@@ -53,6 +55,7 @@ use self::{
     fair_queue::{FairQueue, Place},
     hold::{HeldBytes, Hold},
     lane::DeliveryId,
+    numbered::Numbered,
     timers::{Timer, Timers},
 };
 use crate::{
@@ -89,6 +92,9 @@ pub struct Settings {
 const FULL_LANE_PARKING: Span = Span::from_secs(600);
 /// Deliveries of an event that lag behind a resolved one by this are routed.
 const FAN_OUT_PATIENCE: Span = Span::from_secs(1);
+/// So many deliveries for every slot that wait for nothing else are enough: what is read earlier
+/// only grows cold in memory.
+const READ_AHEAD: usize = 4;
 /// A refused commit is tried again after this.
 const COMMIT_AGAIN: Span = Span::from_millis(500);
 
@@ -100,12 +106,12 @@ pub struct Engine {
     holds: BTreeMap<Partition, Hold>,
     held: HeldBytes,
     paused: BTreeSet<Partition>,
-    deliveries: HashMap<DeliveryId, Delivery>,
+    deliveries: Numbered<DeliveryId, Delivery>,
     next_delivery: u64,
     lanes: FairQueue,
-    attempts: HashMap<AttemptId, InFlight>,
+    attempts: Numbered<AttemptId, InFlight>,
     next_attempt: u64,
-    routes: HashMap<RouteId, DeliveryId>,
+    routes: Numbered<RouteId, DeliveryId>,
     next_route: u64,
     timers: Timers,
     commands: VecDeque<Command>,
@@ -114,6 +120,8 @@ pub struct Engine {
     /// Deliveries whose route the broker would not take.
     stuck: BTreeSet<DeliveryId>,
     attempting: bool,
+    /// Whether reading stopped because enough waits for slots.
+    sated: bool,
 }
 
 /// One event for one endpoint, or one event whose endpoints are not known yet.
@@ -157,20 +165,21 @@ impl Engine {
         Self {
             directory: HashMap::new(),
             holds: BTreeMap::new(),
-            held: HeldBytes::default(),
+            held: HeldBytes::new(settings.hold.bytes),
             paused: BTreeSet::new(),
-            deliveries: HashMap::new(),
+            deliveries: Numbered::default(),
             next_delivery: 0,
             lanes: FairQueue::new(settings.max_in_flight),
-            attempts: HashMap::new(),
+            attempts: Numbered::default(),
             next_attempt: 0,
-            routes: HashMap::new(),
+            routes: Numbered::default(),
             next_route: 0,
             timers: Timers::default(),
             commands: VecDeque::new(),
             unbalanced: BTreeSet::new(),
             stuck: BTreeSet::new(),
             attempting: true,
+            sated: false,
             settings,
         }
     }
@@ -204,6 +213,7 @@ impl Engine {
         if self.commands.is_empty() {
             self.start_attempts(now);
             self.balance(now);
+            self.read_on();
         }
         self.commands.pop_front()
     }

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Command, DeadLetter, DeadReason, DeliveryId, DeliveryOutcome, DeliveryReport, Destination,
-    Engine, Epoch, EventOutcome, ParkReason, Report, Route, RouteFailure, RouteId, Stage, schedule,
-    timers::Timer,
+    Command, DeadLetter, DeadReason, DeliveryId, DeliveryOutcome, Destination, Engine, Epoch,
+    EventOutcome, ParkReason, Route, RouteFailure, RouteId, Stage, schedule, timers::Timer,
 };
 use crate::model::{Grade, Offset, Partition, Span, Timestamp};
 
@@ -76,7 +75,7 @@ impl Engine {
         delivery.envelope.parked = delivery.envelope.parked.saturating_add(1);
         delivery.envelope.due = Some(now + grade.delay());
         let to = Destination::Grade(grade);
-        let (outcome, reason) = (DeliveryOutcome::Parked, Some(reason.as_str().to_owned()));
+        let (outcome, reason) = (DeliveryOutcome::Parked, Some(reason.as_str()));
         self.report_without_attempt(now, id, outcome, reason, Some(to.clone()));
         self.route(id, to);
     }
@@ -108,7 +107,7 @@ impl Engine {
     ) {
         let to = self.dead_letter(reason, message);
         let outcome = DeliveryOutcome::Dead;
-        let why = Some(reason.as_str().to_owned());
+        let why = Some(reason.as_str());
         self.report_without_attempt(now, id, outcome, why, Some(to.clone()));
         self.report_event(EventOutcome::Dead);
         self.route(id, to);
@@ -173,44 +172,14 @@ impl Engine {
         }
         delivery.stage = Stage::Routing(to.clone());
         self.routes.insert(route, id);
-        self.commands.push_back(Command::Route(Route {
+        let route = Route {
             id: route,
             to,
             index: delivery.record.partition.index,
             content: Arc::clone(&delivery.record.content),
             envelope,
-        }));
-    }
-
-    pub(super) fn report_without_attempt(
-        &mut self,
-        now: Timestamp,
-        id: DeliveryId,
-        outcome: DeliveryOutcome,
-        reason: Option<String>,
-        next: Option<Destination>,
-    ) {
-        let Some(delivery) = self.deliveries.get(&id) else {
-            return;
         };
-        let event = delivery.record.event.as_ref().ok().map(Arc::clone);
-        let report = DeliveryReport {
-            kind: event.as_ref().map(|event| event.kind.clone()),
-            merchant: event.as_ref().map(|event| event.merchant.clone()),
-            event,
-            content: Arc::clone(&delivery.record.content),
-            endpoint: delivery.endpoint.clone(),
-            endpoint_id: delivery.envelope.endpoint.clone(),
-            envelope: delivery.envelope.clone(),
-            outcome,
-            reason,
-            answer: None,
-            due: delivery.due,
-            partition: delivery.record.partition,
-            next,
-            at: now,
-        };
-        self.commands.push_back(Command::Report(Report::Delivery(Box::new(report))));
+        self.commands.push_back(Command::Route(Box::new(route)));
     }
 }
 

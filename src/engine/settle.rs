@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Answer, Answered, AttemptId, AttemptResult, Command, DeadReason, DeliveryId, DeliveryOutcome,
-    DeliveryReport, Destination, Engine, EventOutcome, Report,
+    Answer, AttemptId, AttemptResult, DeadReason, DeliveryId, Destination, Engine, EventOutcome,
     schedule::{self, Next, Wait},
     verdict::{Verdict, judge},
 };
@@ -34,7 +33,7 @@ impl Engine {
         match judge(&endpoint.policy.acknowledge, &result.answer) {
             Verdict::Delivered => {
                 delivery.envelope.last_reason = None;
-                self.report_attempt(attempt.delivery, &endpoint, None, result, None);
+                self.report_attempt(attempt.delivery, None, result, None);
                 self.report_event(EventOutcome::Delivered);
                 self.resolve(now, attempt.delivery);
             }
@@ -74,12 +73,12 @@ impl Engine {
                 };
                 match wait {
                     Wait::Over | Wait::Rest => {
-                        self.report_attempt(id, endpoint, Some(reason), result, None);
+                        self.report_attempt(id, Some(reason), result, None);
                         self.rest(id, due);
                     }
                     Wait::Hop(grade) => {
                         let to = Destination::Grade(grade);
-                        self.report_attempt(id, endpoint, Some(reason), result, Some(to));
+                        self.report_attempt(id, Some(reason), result, Some(to));
                         self.hop(id, grade);
                     }
                 }
@@ -97,56 +96,10 @@ impl Engine {
                     _ => (DeadReason::Exhausted, format!("{made} attempts, last: {reason}")),
                 };
                 let to = self.dead_letter(dead, message);
-                self.report_attempt(id, endpoint, Some(reason), result, Some(to.clone()));
+                self.report_attempt(id, Some(reason), result, Some(to.clone()));
                 self.report_event(EventOutcome::Dead);
                 self.route(id, to);
             }
         }
-    }
-
-    fn report_attempt(
-        &mut self,
-        id: DeliveryId,
-        endpoint: &Arc<Endpoint>,
-        reason: Option<&'static str>,
-        result: AttemptResult,
-        next: Option<Destination>,
-    ) {
-        let Some(delivery) = self.deliveries.get(&id) else {
-            return;
-        };
-        let (status, excerpt) = match result.answer {
-            Answer::Response { status, excerpt, .. } => (Some(status), excerpt),
-            Answer::Failed(_) => (None, None),
-        };
-        let event = delivery.record.event.as_ref().ok().map(Arc::clone);
-        let report = DeliveryReport {
-            kind: event.as_ref().map(|event| event.kind.clone()),
-            merchant: event.as_ref().map(|event| event.merchant.clone()),
-            event,
-            content: Arc::clone(&delivery.record.content),
-            endpoint: Some(Arc::clone(endpoint)),
-            endpoint_id: Some(endpoint.id.clone()),
-            envelope: delivery.envelope.clone(),
-            outcome: if reason.is_some() {
-                DeliveryOutcome::Retry
-            } else {
-                DeliveryOutcome::Delivered
-            },
-            reason: reason.map(str::to_owned),
-            answer: Some(Answered {
-                number: delivery.envelope.attempts,
-                started: result.started,
-                took: result.ended.since(result.started),
-                status,
-                excerpt,
-                key_id: result.key_id,
-            }),
-            due: delivery.due,
-            partition: delivery.record.partition,
-            next,
-            at: result.ended,
-        };
-        self.commands.push_back(Command::Report(Report::Delivery(Box::new(report))));
     }
 }

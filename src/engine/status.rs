@@ -69,7 +69,7 @@ impl Engine {
         Status {
             partitions: partitions.collect(),
             in_flight: self.lanes.in_flight(),
-            held_bytes: self.held.completions + self.held.grades,
+            held_bytes: self.held.total(),
             stuck_routes: self.stuck.len(),
             uncommitted_for: self
                 .holds

@@ -74,7 +74,7 @@ pub trait Broker: Send + 'static {
     /// Commits synchronously.
     fn commit(&self, positions: &TopicPartitionList) -> Result<(), KafkaError>;
     /// Full name of the partition's topic.
-    fn topic(&self, partition: Partition) -> String;
+    fn topic(&self, partition: Partition) -> Arc<str>;
     /// Tells what became of a commit; may block for as long as the worker is busy.
     fn committed(&self, commit: Commit, result: Result<(), Error>);
     /// Whether the broker answered the last commit or probe. Asks it when `ask` is set.

@@ -212,7 +212,12 @@ fn partition_count(
         let found = count(&topic)?;
         if found != expected {
             let completions = completions.clone();
-            return Err(Error::Partitions { topic, found, completions, expected });
+            return Err(Error::Partitions {
+                topic: topic.to_string(),
+                found,
+                completions,
+                expected,
+            });
         }
     }
     i32::try_from(expected)

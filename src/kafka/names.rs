@@ -50,10 +50,10 @@ impl TopicNames {
     }
 
     /// The topic of a consumed source.
-    pub fn of(&self, source: Source) -> String {
+    pub fn of(&self, source: Source) -> Arc<str> {
         match source {
-            Source::Completions => self.completions(),
-            Source::Grade(grade) => self.grade(grade),
+            Source::Completions => Arc::clone(&self.0),
+            Source::Grade(grade) => self.grade(grade).into(),
         }
     }
 
@@ -87,7 +87,7 @@ mod tests {
         let names = TopicNames::new("payments.completions");
         let grade = Grade::new(Span::from_secs(60));
         assert_eq!(names.grade(grade), "payments.completions.delay.1m");
-        assert_eq!(names.of(Source::Grade(grade)), names.grade(grade));
+        assert_eq!(*names.of(Source::Grade(grade)), names.grade(grade));
     }
 
     #[test]

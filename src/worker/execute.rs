@@ -1,38 +1,33 @@
 //! The engine's commands, carried out. Nothing here waits.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
-use super::{Outstanding, Worker};
+use super::{Outstanding, Worker, attempts::MakeAttempt};
 use crate::{
     clock::Clock,
     engine::{
-        Answer, Attempt, AttemptId, AttemptResult, Command, Commit, DeliveryOutcome, Destination,
-        FailReason, Report, Route, RouteFailure, RouteId,
+        Attempt, AttemptResult, Command, Commit, DeliveryOutcome, Destination, Report, Route,
+        RouteFailure, RouteId,
     },
     envelope,
     kafka::producer::{Outgoing, Producer},
+    merchant::client::Client,
     model::Timestamp,
 };
 
-/// An answer that the engine waits for, whatever happens to the attempt.
-struct Owed {
-    attempt: AttemptId,
-    clock: Clock,
-    answers: mpsc::Sender<(AttemptId, AttemptResult)>,
+/// Attempts over HTTP.
+#[derive(Debug, Clone)]
+pub struct Http {
+    pub client: Client,
+    pub clock: Clock,
 }
 
-impl Drop for Owed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let now = self.clock.now();
-            let answer = Answer::Failed(FailReason::Protocol);
-            let result = AttemptResult { started: now, ended: now, answer, key_id: None };
-            // The channel has room for every attempt that can run.
-            let _ = self.answers.try_send((self.attempt, result));
-        }
+impl MakeAttempt for Http {
+    async fn attempt(&self, attempt: &Attempt) -> AttemptResult {
+        let Attempt { endpoint, event, number, content, .. } = attempt;
+        self.client.attempt(endpoint, event, *number, &content.headers, || self.clock.now()).await
     }
 }
 
@@ -44,8 +39,8 @@ impl Worker {
         let mut parked = false;
         while let Some(command) = self.engine.poll_command(now) {
             match command {
-                Command::Attempt(attempt) => self.attempt(attempt),
-                Command::Route(route) => self.route(now, route, std::mem::take(&mut parked)),
+                Command::Attempt(attempt) => self.attempts.start(attempt),
+                Command::Route(route) => self.route(now, *route, std::mem::take(&mut parked)),
                 Command::Commit(commit) => commits.push(commit),
                 Command::Pause(partition) => self.want(partition, false),
                 Command::Resume(partition) => self.want(partition, true),
@@ -63,20 +58,6 @@ impl Worker {
         if let Some(consumer) = &self.consumer {
             consumer.want(partition, wanted);
         }
-    }
-
-    fn attempt(&self, attempt: Attempt) {
-        let (client, clock) = (Arc::clone(&self.client), self.clock.clone());
-        let answers = self.attempted.clone();
-        self.stopping.spawn_attempt(async move {
-            let owed = Owed { attempt: attempt.id, clock: clock.clone(), answers };
-            let trace = &attempt.content.headers;
-            let result = client
-                .attempt(&attempt.endpoint, &attempt.event, attempt.number, trace, || clock.now())
-                .await;
-            // The loop is gone when this fails, and with it the need for the answer.
-            let _ = owed.answers.send((attempt.id, result)).await;
-        });
     }
 
     fn route(&mut self, now: Timestamp, route: Route, parked: bool) {

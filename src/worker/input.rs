@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{BATCH, Error, Revoking, Worker};
+use super::{BATCH, Error, Revoking, Worker, attempts::Attempted};
 use crate::{
-    engine::{AttemptId, AttemptResult, Content, Destination, Record},
+    engine::{Content, Destination, Record},
     envelope::Envelope,
     event,
     kafka::{
@@ -109,7 +109,7 @@ impl Worker {
     /// Reads our headers where we wrote them, and only there: whoever may publish must not steer.
     fn decode(&self, raw: RawRecord) -> Record {
         let origin = Coordinates {
-            topic: self.topics.of(raw.partition.source).into(),
+            topic: self.topics.of(raw.partition.source),
             partition: raw.partition.index,
             offset: raw.offset,
         };
@@ -179,12 +179,13 @@ impl Worker {
     }
 
     /// Takes the answers of merchants.
-    pub(super) fn take_attempted(&mut self, first: (AttemptId, AttemptResult)) -> Timestamp {
+    pub(super) fn take_attempted(&mut self, first: Attempted) -> Timestamp {
         let now = self.clock.now();
         let mut next = Some(first);
         let mut taken = 0;
-        while let Some((id, result)) = next {
-            self.engine.handle_attempted(now, id, result);
+        while let Some(attempted) = next {
+            self.attempts.release(&attempted);
+            self.engine.handle_attempted(now, attempted.id, attempted.result);
             taken += 1;
             next = (taken < BATCH).then(|| self.inputs.attempted.try_recv().ok()).flatten();
         }

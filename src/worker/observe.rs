@@ -44,16 +44,16 @@ impl Observer {
     }
 
     fn delivery(&mut self, report: &DeliveryReport) {
-        self.metrics.attempt(report.outcome, report.reason.as_deref());
+        self.metrics.attempt(report.outcome, report.reason);
         if let Some(answer) = &report.answer {
             self.metrics.attempt_took(answer.took);
-            self.metrics.late(report.partition.source, answer.started.since(report.due));
+            self.metrics.late(report.record.partition.source, answer.started.since(report.due));
         }
-        if let (DeliveryOutcome::Delivered, Some(event)) = (report.outcome, &report.event) {
+        if let (DeliveryOutcome::Delivered, Some(event)) = (report.outcome, report.event()) {
             self.metrics.delivered_after(report.at.since(event.happened));
         }
-        if let (DeliveryOutcome::Retry, Some(merchant)) = (report.outcome, &report.merchant) {
-            self.metrics.merchant_failed(merchant);
+        if let (DeliveryOutcome::Retry, Some(event)) = (report.outcome, report.event()) {
+            self.metrics.merchant_failed(&event.merchant);
         }
         if let Some(log) = &mut self.log {
             log.write(report);

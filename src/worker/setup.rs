@@ -5,7 +5,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Inputs, Worker, attempts_log::AttemptsLog, health::Watch, input, observe::Observer};
+use super::{
+    Inputs, Worker, attempts::Attempts, attempts_log::AttemptsLog, execute::Http, health::Watch,
+    input, observe::Observer,
+};
 use crate::{
     clock::Clock,
     config::Config,
@@ -199,7 +202,9 @@ pub async fn start(
         let (ladder, first) = (settings.config.topics.grades.clone(), settings.first_start);
         blocking(stop, move || Consumer::start(&kafka, topics, &ladder, first, clock)).await??
     };
-    let (attempted, answers) = mpsc::channel(settings.config.delivery.max_in_flight as usize);
+    let http = Http { client, clock: clock.clone() };
+    let limit = settings.config.delivery.max_in_flight as usize;
+    let (attempts, attempted) = Attempts::new(http, clock.clone(), limit);
     let observer = Observer::new(
         shown.metrics,
         log,
@@ -211,12 +216,11 @@ pub async fn start(
     let worker = Worker {
         engine,
         clock,
-        client: Arc::new(client),
+        attempts,
         topics,
         producer,
         consumer: Some(consumer),
-        inputs: Inputs { consumer: inputs, delivered, attempted: answers, directory },
-        attempted,
+        inputs: Inputs { consumer: inputs, delivered, attempted, directory },
         routes: std::collections::HashMap::new(),
         observer,
         watch: Watch::new(shown.health),

@@ -1,13 +1,10 @@
 //! The end of a worker: no new attempts, running ones may finish within the grace, everything that
 //! is resolved is committed, the group is left.
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{Stopped, Worker};
 
@@ -18,8 +15,6 @@ pub const LEAVE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct Stopping {
     phase: Phase,
-    attempts: TaskTracker,
-    cut: CancellationToken,
 }
 
 #[derive(Default)]
@@ -49,17 +44,6 @@ impl Stopping {
             Phase::Draining(deadline) | Phase::Leaving { deadline, .. } => Some(*deadline),
             Phase::Running | Phase::Left { .. } => None,
         }
-    }
-
-    /// Runs an attempt until it ends or until the grace is over.
-    pub fn spawn_attempt(&self, attempt: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
-        self.attempts.spawn(async move {
-            tokio::select! {
-                () = attempt => {}
-                () = cut.cancelled() => {}
-            }
-        });
     }
 
     /// Resolves when the consumer has left the group; never before it was asked to.
@@ -111,7 +95,7 @@ impl Worker {
         if running > 0 {
             tracing::warn!(running, "the grace is over; running attempts are cut");
         }
-        self.stopping.cut.cancel();
+        self.attempts.cut();
         let consumer = self.consumer.take();
         let left = tokio::spawn(async move {
             match consumer {

@@ -3,7 +3,7 @@ use super::scenario::*;
 #[test]
 fn a_full_partition_is_paused_and_resumed_at_half() {
     let mut settings = settings();
-    settings.max_in_flight = 1;
+    settings.max_in_flight = 3;
     settings.hold.records = 10;
     let mut given = Scenario::with(settings);
     for _ in 0..10 {
@@ -109,4 +109,58 @@ fn grades_that_wait_for_hours_do_not_keep_completions_from_going_on() {
         given.answer(attempt.id, 200);
     }
     assert_eq!(given.resumed, [completions(0)]);
+}
+
+#[test]
+fn reading_stops_when_enough_waits_for_slots_and_goes_on_when_half_of_it_has_started() {
+    let mut settings = settings();
+    settings.max_in_flight = 2;
+    let mut given = Scenario::with(settings);
+    for number in 0..10 {
+        let id = format!("m_{number}");
+        given.know(merchant(&id, vec![endpoint("main", policy(&[5]))]));
+        assert!(given.paused.is_empty(), "after {number} of which 2 run");
+        given.read(completions(0), &id);
+    }
+    assert_eq!(given.paused, [completions(0)]);
+    for _ in 0..4 {
+        assert!(given.resumed.is_empty());
+        let attempt = given.attempt();
+        given.answer(attempt.id, 200);
+    }
+    assert_eq!(given.resumed, [completions(0)]);
+}
+
+#[test]
+fn what_waits_behind_a_full_lane_does_not_stop_the_reading_for_others() {
+    let mut settings = settings();
+    settings.max_in_flight = 9;
+    let mut given = Scenario::with(settings);
+    for _ in 0..45 {
+        given.read(completions(0), "acme");
+    }
+    assert_eq!(given.attempts.len(), 8, "the cap of the lane");
+    assert!(given.paused.is_empty());
+}
+
+#[test]
+fn a_partition_of_which_nothing_is_held_is_read_however_much_waits() {
+    let mut settings = settings();
+    settings.max_in_flight = 1;
+    let mut given = Scenario::with(settings);
+    for number in 0..6 {
+        let id = format!("m_{number}");
+        given.know(merchant(&id, vec![endpoint("main", policy(&[5]))]));
+        given.read(completions(0), &id);
+    }
+    assert_eq!(given.paused, [completions(0)]);
+    given.read(on_grade(5, 0), "acme");
+    given.read(on_grade(15, 0), "acme");
+    assert_eq!(given.paused, [completions(0), on_grade(5, 0), on_grade(15, 0)]);
+    given.pass(seconds(15));
+    while let Some(attempt) = given.attempts.pop() {
+        given.answer(attempt.id, 200);
+    }
+    given.resumed.sort_unstable();
+    assert_eq!(given.resumed, [completions(0), on_grade(5, 0), on_grade(15, 0)]);
 }

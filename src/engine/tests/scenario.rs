@@ -269,7 +269,7 @@ impl Scenario {
         while let Some(command) = self.engine.poll_command(self.now) {
             match command {
                 Command::Attempt(attempt) => self.attempts.push(attempt),
-                Command::Route(route) => self.routes.push(route),
+                Command::Route(route) => self.routes.push(*route),
                 Command::Commit(commit) => self.commits.push(commit),
                 Command::Pause(partition) => self.paused.push(partition),
                 Command::Resume(partition) => self.resumed.push(partition),

@@ -281,7 +281,7 @@ impl World {
         while let Some(command) = self.engine.poll_command(self.now) {
             match command {
                 Command::Attempt(attempt) => self.begin(attempt),
-                Command::Route(route) => self.routes.push(route),
+                Command::Route(route) => self.routes.push(*route),
                 Command::Commit(commit) => {
                     let twice = self.asked.iter().any(|other| {
                         (other.partition, other.epoch) == (commit.partition, commit.epoch)

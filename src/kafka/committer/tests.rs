@@ -28,8 +28,8 @@ impl Broker for Fake {
         code.map_or(Ok(()), |code| Err(KafkaError::ConsumerCommit(code)))
     }
 
-    fn topic(&self, partition: Partition) -> String {
-        partition.source.to_string()
+    fn topic(&self, partition: Partition) -> Arc<str> {
+        partition.source.to_string().into()
     }
 
     fn committed(&self, commit: Commit, result: Result<(), Error>) {

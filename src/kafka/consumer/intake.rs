@@ -148,7 +148,7 @@ impl Intake {
         let mut slots = self.slots.iter_mut();
         let slot = slots.find(|slot| {
             let Partition { source, index } = slot.partition;
-            index == message.partition() && topics.of(source) == message.topic()
+            index == message.partition() && *topics.of(source) == *message.topic()
         })?;
         let partition = slot.partition;
         let reading = slot.reading.as_mut()?;

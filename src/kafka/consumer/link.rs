@@ -38,7 +38,7 @@ impl Broker for Link {
         result
     }
 
-    fn topic(&self, partition: Partition) -> String {
+    fn topic(&self, partition: Partition) -> Arc<str> {
         self.shared.topic(partition.source)
     }
 

@@ -68,7 +68,7 @@ impl Shared {
     }
 
     /// Full name of the partition's topic.
-    pub fn topic(&self, source: Source) -> String {
+    pub fn topic(&self, source: Source) -> Arc<str> {
         self.topics.of(source)
     }
 

@@ -12,6 +12,13 @@ use crate::{
 };
 
 const AGENT: &str = concat!("paynotify/", env!("CARGO_PKG_VERSION"));
+const ATTEMPT: HeaderName = HeaderName::from_static("paynotify-attempt");
+const EVENT_TYPE: HeaderName = HeaderName::from_static("paynotify-event-type");
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+/// Headers of ours, of the client and of the trace, so that the map need not grow.
+const USUAL_HEADERS: usize = 12;
 /// Longer trace headers are not passed on (W3C asks for 512 bytes).
 const MAX_TRACE: usize = 512;
 
@@ -25,6 +32,7 @@ pub(super) fn build(
 ) -> Result<(Request, Option<String>), FailReason> {
     let mut request = Request::new(Method::POST, endpoint.url.clone());
     let headers = request.headers_mut();
+    headers.reserve(USUAL_HEADERS + endpoint.policy.headers.len());
     custom(headers, &endpoint.policy.headers)?;
     for (name, value) in trace {
         if matches!(name.as_str(), "traceparent" | "tracestate")
@@ -38,15 +46,15 @@ pub(super) fn build(
     // Ours come last and replace what anybody else has set.
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    headers.insert("paynotify-attempt", HeaderValue::from(number));
-    headers.insert("paynotify-event-type", value(event.kind.as_str())?);
-    headers.insert("webhook-id", value(event.id.as_str())?);
-    headers.insert("webhook-timestamp", HeaderValue::from(now.as_seconds()));
+    headers.insert(ATTEMPT, HeaderValue::from(number));
+    headers.insert(EVENT_TYPE, value(event.kind.as_str())?);
+    headers.insert(ID, value(event.id.as_str())?);
+    headers.insert(TIMESTAMP, HeaderValue::from(now.as_seconds()));
     let mut key_ids = None;
     if endpoint.policy.signed {
         let signed = signature::sign(&endpoint.secrets, &event.id, now, &event.body)
             .ok_or(FailReason::NoSecret)?;
-        headers.insert("webhook-signature", value(&signed.header)?);
+        headers.insert(SIGNATURE, value(&signed.header)?);
         key_ids = Some(signed.key_ids);
     }
     *request.body_mut() = Some(event.body.clone().into());
