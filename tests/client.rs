@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use paynotify::{
     engine::{Answer, AttemptResult, FailReason},
     merchant::{
@@ -16,7 +17,6 @@ use paynotify::{
     },
     model::{Endpoint, Event, Span, Timestamp},
 };
-use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,7 +41,7 @@ fn event() -> Event {
 }
 
 fn client() -> Client {
-    Client::new(ClientSettings { allow_http: true, ..ClientSettings::default() }).unwrap()
+    Client::new(&ClientSettings { allow_http: true, ..ClientSettings::default() }).unwrap()
 }
 
 fn endpoint(url: &str, timeout: &str) -> Arc<Endpoint> {
@@ -355,7 +355,7 @@ async fn a_failing_answer_leaves_a_masked_excerpt_and_an_acknowledgement_none() 
     let (url, _received) = answering(answer(404)).await;
     let settings =
         ClientSettings { allow_http: true, excerpts: false, ..ClientSettings::default() };
-    let silent = Client::new(settings).unwrap();
+    let silent = Client::new(&settings).unwrap();
     let result = silent.attempt(&endpoint(&url, "5s"), &event(), 1, &[], clock).await;
     assert_eq!(excerpt(result), None);
 }
@@ -367,7 +367,7 @@ async fn nothing_is_sent_without_a_valid_secret_or_over_http_where_that_is_forbi
     unsigned.secrets.clear();
     let result = client().attempt(&unsigned, &event(), 1, &[], clock).await;
     assert_eq!(failure(&result), FailReason::NoSecret);
-    let strict = Client::new(ClientSettings::default()).unwrap();
+    let strict = Client::new(&ClientSettings::default()).unwrap();
     let result = strict.attempt(&endpoint(&url, "5s"), &event(), 1, &[], clock).await;
     assert_eq!(failure(&result), FailReason::Protocol);
     assert!(received.try_recv().is_err());

@@ -72,11 +72,11 @@ fn read_headers(policy: &mut Policy, reader: &mut Reader) {
         let ours = ["webhook-", "paynotify-"].iter().any(|prefix| name.starts_with(prefix))
             || RESERVED.contains(&name.as_str());
         let key = format!("{PREFIX}{name}");
-        if name.parse::<reqwest::header::HeaderName>().is_err() || name.to_lowercase() != *name {
+        if name.parse::<http::HeaderName>().is_err() || name.to_lowercase() != *name {
             reader.refuse(&key, "not a header name", "write a name such as x-shop, in lower case");
         } else if ours {
             reader.refuse(&key, "paynotify sets this header itself", "remove it");
-        } else if reqwest::header::HeaderValue::from_str(value).is_err() {
+        } else if http::HeaderValue::from_str(value).is_err() {
             reader.refuse(&key, "not a header value", "write visible ASCII characters");
         }
     }

@@ -48,7 +48,7 @@ fn mac(key: &[u8], id: &EventId, seconds: i64, body: &[u8]) -> Option<[u8; 32]> 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "the verifier knows only the real time")]
 mod tests {
-    use reqwest::header::HeaderMap;
+    use http::HeaderMap;
 
     use super::*;
     use crate::model::SecretBytes;

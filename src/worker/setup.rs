@@ -191,7 +191,7 @@ pub async fn start(
         let excerpts = settings.config.attempts_log.excerpts;
         AttemptsLog::new(log, topics.attempts(), settings.worker.clone(), excerpts)
     });
-    let client = Client::new(client::ClientSettings {
+    let client = Client::new(&client::ClientSettings {
         allow_http: settings.config.delivery.allow_http,
         excerpts: settings.config.attempts_log.excerpts,
         pool_max_idle_per_host: settings.config.delivery.max_in_flight as usize,

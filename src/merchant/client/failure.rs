@@ -2,14 +2,29 @@
 
 use std::{error::Error, io};
 
-use super::resolver::Unresolved;
+use super::dial::Unresolved;
 use crate::engine::FailReason;
 
-/// The word of the contract for this error.
-pub(super) fn classify(error: &reqwest::Error) -> FailReason {
+/// The word of the contract for what ended a request before its response.
+pub(super) fn of_request(error: &hyper_util::client::legacy::Error) -> FailReason {
+    match innermost(error) {
+        // Before there is a connection, nothing can break in the middle.
+        Some(FailReason::Reset | FailReason::Timeout) | None if error.is_connect() => {
+            FailReason::Connect
+        }
+        reason => reason.unwrap_or(FailReason::Protocol),
+    }
+}
+
+/// The word of the contract for what ended a body.
+pub(super) fn of_body(error: &hyper::Error) -> FailReason {
+    innermost(error).unwrap_or(FailReason::Protocol)
+}
+
+/// The innermost cause that is known says most.
+fn innermost(error: &(dyn Error + 'static)) -> Option<FailReason> {
     let mut reason = None;
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    // The innermost cause that is known says most.
     while let Some(error) = cause {
         reason = of(error).or(reason);
         cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -18,15 +33,7 @@ pub(super) fn classify(error: &reqwest::Error) -> FailReason {
             None => error.source(),
         };
     }
-    match reason {
-        // Before there is a connection, nothing can break in the middle.
-        Some(FailReason::Reset | FailReason::Timeout) | None if error.is_connect() => {
-            FailReason::Connect
-        }
-        Some(reason) => reason,
-        None if error.is_timeout() => FailReason::Timeout,
-        None => FailReason::Protocol,
-    }
+    reason
 }
 
 fn of(error: &(dyn Error + 'static)) -> Option<FailReason> {

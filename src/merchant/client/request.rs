@@ -1,9 +1,11 @@
 //! The request of the contract, section 3.
 
-use reqwest::{
-    Method, Request,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{CONTENT_TYPE, USER_AGENT},
 };
+use http_body_util::Full;
 
 use crate::{
     engine::FailReason,
@@ -17,7 +19,7 @@ const EVENT_TYPE: HeaderName = HeaderName::from_static("paynotify-event-type");
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
-/// Headers of ours, of the client and of the trace, so that the map need not grow.
+/// Headers of ours, of the protocol and of the trace, so that the map need not grow.
 const USUAL_HEADERS: usize = 12;
 /// Longer trace headers are not passed on (W3C asks for 512 bytes).
 const MAX_TRACE: usize = 512;
@@ -29,8 +31,10 @@ pub(super) fn build(
     number: u32,
     trace: &[Header],
     now: Timestamp,
-) -> Result<(Request, Option<String>), FailReason> {
-    let mut request = Request::new(Method::POST, endpoint.url.clone());
+) -> Result<(Request<Full<Bytes>>, Option<String>), FailReason> {
+    let mut request = Request::new(Full::new(event.body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::try_from(endpoint.url.as_str()).map_err(|_| FailReason::Protocol)?;
     let headers = request.headers_mut();
     headers.reserve(USUAL_HEADERS + endpoint.policy.headers.len());
     custom(headers, &endpoint.policy.headers)?;
@@ -57,7 +61,6 @@ pub(super) fn build(
         headers.insert(SIGNATURE, value(&signed.header)?);
         key_ids = Some(signed.key_ids);
     }
-    *request.body_mut() = Some(event.body.clone().into());
     Ok((request, key_ids))
 }
 
