@@ -25,6 +25,7 @@ fn client() -> ClientSettings {
         bootstrap_servers: broker().bootstrap(),
         group: "records".to_owned(),
         properties: BTreeMap::from([quick]),
+        tokens: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes records and tells what the broker said about each; a second flavour only tries.
 
 use std::{
+    error::Error as StdError,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,7 +12,8 @@ use std::{
 use bytes::Bytes;
 use rdkafka::{
     ClientContext, Message,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     error::KafkaError,
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
@@ -19,7 +21,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{ClientSettings, Error, client, error::is_fatal};
+use super::{ClientSettings, Error, client, error::is_fatal, login::Login, open};
 use crate::{
     engine::RouteFailure,
     model::{Offset, Timestamp},
@@ -105,11 +107,10 @@ impl Producer {
     pub fn new(settings: &ClientSettings) -> Result<(Self, mpsc::Receiver<Delivered>), Error> {
         let (answers, receiver) = mpsc::channel(IN_FLIGHT);
         let fatal = Arc::new(AtomicBool::new(false));
-        let context = Answers { fatal: Arc::clone(&fatal) };
+        let context = Answers { fatal: Arc::clone(&fatal), login: settings.login() };
         let mut config = settings.producer()?;
         config.set("queue.buffering.max.messages", IN_FLIGHT.to_string());
-        let inner = ThreadedProducer::from_config_and_context(&config, context)
-            .map_err(|source| Error::Client { client: "producer", source })?;
+        let inner = open::producer(settings, &config, context)?;
         Ok((Self { inner, answers, fatal }, receiver))
     }
 
@@ -173,9 +174,8 @@ impl Log {
         config.set("queue.buffering.max.kbytes", "65536");
         config.set("linger.ms", "50");
         config.set("batch.size", "131072");
-        let inner =
-            ThreadedProducer::from_config_and_context(&config, Dropped(Arc::clone(&dropped)))
-                .map_err(|source| Error::Client { client: "producer", source })?;
+        let context = Dropped { count: Arc::clone(&dropped), login: settings.login() };
+        let inner = open::producer(settings, &config, context)?;
         Ok(Self { inner, dropped })
     }
 
@@ -209,9 +209,16 @@ struct Sent {
 
 struct Answers {
     fatal: Arc<AtomicBool>,
+    login: Login,
 }
 
 impl ClientContext for Answers {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        self.login.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log_line(level, facility, message);
     }
@@ -251,9 +258,18 @@ impl ProducerContext for Answers {
     }
 }
 
-struct Dropped(Arc<AtomicU64>);
+struct Dropped {
+    count: Arc<AtomicU64>,
+    login: Login,
+}
 
 impl ClientContext for Dropped {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        self.login.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log_line(level, facility, message);
     }
@@ -266,7 +282,7 @@ impl ProducerContext for Dropped {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if result.is_err() {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

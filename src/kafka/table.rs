@@ -14,14 +14,13 @@ use std::{
 use bytes::Bytes;
 use rdkafka::{
     Message, Offset as Position, TopicPartitionList,
-    config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers},
 };
 use tokio::sync::mpsc;
 
-use super::{ClientSettings, Error, LogContext};
+use super::{ClientSettings, Error, LogContext, open};
 use crate::model::{Coordinates, Offset, Timestamp};
 
 /// How long the broker may take to describe a topic.
@@ -145,8 +144,7 @@ impl Reader {
         config.set("enable.partition.eof", "true");
         config.set("auto.offset.reset", "earliest");
         config.set("queued.max.messages.kbytes", "16384");
-        let consumer = BaseConsumer::from_config_and_context(&config, LogContext)
-            .map_err(|source| Error::Client { client: "consumer", source })?;
+        let consumer = open::consumer(settings, &config, LogContext::new(settings))?;
         let failed = |source| Error::Operation { action: "read", topic: topic.to_owned(), source };
         let metadata = consumer.fetch_metadata(Some(topic), DESCRIBE).map_err(|source| {
             Error::Unreachable { servers: settings.bootstrap_servers.clone(), source }

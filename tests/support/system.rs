@@ -88,6 +88,7 @@ impl System {
             bootstrap_servers: self.bootstrap.clone(),
             group: self.prefix.clone(),
             properties: BTreeMap::new(),
+            tokens: None,
         }
     }
 
