@@ -6,7 +6,6 @@ mod completions;
 mod config;
 mod demo;
 mod dlq;
-mod kafka;
 mod merchants;
 mod output;
 mod publish;
@@ -14,6 +13,7 @@ mod text;
 mod time;
 mod topics;
 mod worker;
+mod writer;
 
 use std::{io, path::PathBuf, process::ExitCode};
 

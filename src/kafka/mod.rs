@@ -13,6 +13,7 @@ mod names;
 mod open;
 pub mod position;
 pub mod producer;
+pub mod reader;
 pub mod table;
 pub mod topics;
 
