@@ -86,7 +86,7 @@ impl Consumer {
         // Ends of partitions tell how far control records reach.
         config.set("enable.partition.eof", "true");
         let (sender, inputs) = mpsc::channel(CHANNEL);
-        let shared = Arc::new(Shared::new(topics, clock, sender));
+        let shared = Arc::new(Shared::new(topics, clock, settings.tokens.clone(), sender));
         let grades = ladder.grades().to_vec();
         let group = settings.group.clone();
         let membership = Membership::new(Arc::clone(&shared), group, grades, 0, first_start);

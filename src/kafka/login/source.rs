@@ -88,6 +88,11 @@ impl Source {
         }))
     }
 
+    /// Why the last attempt gave no token, if it did not.
+    pub fn failure(&self) -> Option<Error> {
+        self.0.0.state().failure.clone()
+    }
+
     fn start(&self, state: &mut State) -> Result<(), Error> {
         if state.started {
             return Ok(());
