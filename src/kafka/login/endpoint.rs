@@ -1,6 +1,9 @@
 //! One request for a token: bounded in time and in bytes, no redirects, no proxy of the environment.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{
@@ -53,7 +56,8 @@ pub async fn fetch(grant: &Grant, clock: &Clock) -> Result<Token, Error> {
         let asked = (clock.wall(), Instant::now());
         let request = request(grant).map_err(|(why, remedy)| error(grant, why, remedy))?;
         let answer = request.send().await;
-        let mut response = answer.map_err(|source| error(grant, cause(&source), CHECK_ENDPOINT))?;
+        let mut response =
+            answer.map_err(|source| error(grant, cause(&source), remedy(&source)))?;
         let status = response.status();
         let read = read(&mut response).await;
         let mut body = read.map_err(|why| error(grant, why, CHECK_ENDPOINT))?;
@@ -216,12 +220,28 @@ fn refusal(status: StatusCode, body: &[u8]) -> Trouble {
     (format!("it answered HTTP {}{said}{redirect}", status.as_u16()), remedy)
 }
 
-/// The innermost cause says most.
 fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
+    let cause = innermost(error);
     // Without a cause its text would hold the whole address.
     if cause.is::<reqwest::Error>() { "the request failed".to_owned() } else { cause.to_string() }
+}
+
+fn remedy(error: &reqwest::Error) -> &'static str {
+    match innermost(error).downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(_)) => CHECK_ROOTS,
+        _ => CHECK_ENDPOINT,
+    }
+}
+
+/// It says most.
+fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    loop {
+        // The source of an I/O error is that of its inner error, which would be left out.
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match inner.map(|inner| inner as _).or_else(|| cause.source()) {
+            Some(inner) => cause = inner,
+            None => return cause,
+        }
+    }
 }

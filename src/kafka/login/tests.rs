@@ -41,6 +41,10 @@ fn answer(status: &str, body: &str) -> String {
 }
 
 fn source(endpoint: &str) -> Source {
+    source_with(endpoint, &[])
+}
+
+fn source_with(endpoint: &str, more: &[(&str, &str)]) -> Source {
     let properties = [
         ("security.protocol", "SASL_SSL"),
         ("sasl.mechanism", "OAUTHBEARER"),
@@ -50,8 +54,9 @@ fn source(endpoint: &str) -> Source {
         ("sasl.oauthbearer.client.secret", "hunter 2+"),
         ("sasl.oauthbearer.scope", "kafka write"),
     ];
-    let properties = properties.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    Source::new(properties::take(&mut BTreeMap::from(properties)).unwrap().unwrap())
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let mut properties: BTreeMap<_, _> = properties.iter().chain(more).map(own).collect();
+    Source::new(properties::take(&mut properties).unwrap().unwrap())
 }
 
 /// What becomes of this answer: principal and life, or the error's text.
@@ -163,6 +168,18 @@ fn redirects_are_not_followed() {
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
     let error = outcome(elsewhere.to_owned()).unwrap_err();
     assert!(error.starts_with("it answered HTTP 302, and redirects are not followed; "), "{error}");
+}
+
+#[test]
+fn root_certificates_that_cannot_be_read_are_named() {
+    for (key, value, expected) in [
+        ("https.ca.location", "/nowhere/ca.pem", "cannot read /nowhere/ca.pem: "),
+        ("https.ca.pem", "not PEM", "the root certificates are not PEM; "),
+    ] {
+        let error = source_with("https://localhost:9/token", &[(key, value)]).token().unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(error.remedy.starts_with("check https.ca.location"), "{error}");
+    }
 }
 
 #[test]
