@@ -6,7 +6,6 @@ mod completions;
 mod config;
 mod demo;
 mod dlq;
-mod kafka;
 mod merchants;
 mod output;
 mod publish;
@@ -14,6 +13,7 @@ mod text;
 mod time;
 mod topics;
 mod worker;
+mod writer;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -79,7 +79,7 @@ pub fn main() -> ExitCode {
         // `paynotify … | head` has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in format!("{error:#}").lines() {
+            for line in text_of(&error).lines() {
                 eprintln!("paynotify: {}", text::escape(line));
             }
             let usage = error.is::<ConfigError>() || error.is::<Usage>();
@@ -114,6 +114,19 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         // The text may hold a secret: it is not repeated.
         _ => Err("write KEY=VALUE, such as kafka.group=blue".to_owned()),
     }
+}
+
+/// The error and its causes, but no cause that was told already.
+fn text_of(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use self::{book::Book, broker::Broker, screen::Screen};
 use crate::{
     config::Config,
-    kafka::{self, ClientSettings, TopicNames, position::FirstStart, table},
+    kafka::{self, ClientSettings, TopicNames, position::FirstStart, reader},
     model::{Ladder, LadderError, Span},
     worker::{self, Shown, Stopped},
 };
@@ -36,8 +36,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(250);
 /// The dead letters are read back every so many glances.
 const READ_BACK: u32 = 4;
-/// How long reading the dead letters back may take.
-const SCAN: Duration = Duration::from_secs(15);
 /// How long the worker may take to stop.
 const STOPPING: Duration = Duration::from_secs(30);
 
@@ -216,12 +214,12 @@ async fn read_back(
 ) -> Result<(), Error> {
     let (book, client, topic) = (Arc::clone(book), client.clone(), topics.dead_letters());
     let scanned = tokio::task::spawn_blocking(move || {
-        table::scan(&client, &topic, SCAN, |record| {
+        reader::scan(&client, &topic, |record| {
             book.dead(&record);
-            true
+            Ok(())
         })
     });
-    scanned.await.map_err(|_| Error::Ended)?.map_err(Error::from)
+    scanned.await.map_err(|_| Error::Ended)?
 }
 
 fn too_early(ended: Result<Result<Stopped, worker::Error>, tokio::task::JoinError>) -> Error {

@@ -81,19 +81,52 @@ fn lists_in_the_environment_are_separated_by_commas() {
 
 #[test]
 fn secrets_are_shown_nowhere() {
-    let secrets = [
-        "sasl.password",
-        "ssl.key.pem",
-        "sasl.oauthbearer.client.secret",
-        "sasl.jaas.config",
-        "ssl.keystore.password",
-    ];
+    let secrets = ["sasl.password", "ssl.key.pem", "sasl.jaas.config", "ssl.keystore.password"];
     let lines: Vec<_> = secrets.iter().map(|name| format!("\"{name}\" = \"hunter2\"")).collect();
     let file = format!("[kafka.properties]\n{}", lines.join("\n"));
     let loaded = load(&file, &[], &[]).unwrap();
     assert!(!format!("{loaded:?}").contains("hunter2"));
     let shown = |name: &str| loaded.effective.iter().any(|e| e.key.ends_with(name));
     assert!(secrets.iter().all(|name| shown(name)));
+}
+
+/// `[kafka.properties]` of a client that has its tokens from an endpoint.
+const OAUTHBEARER: &str = r#"
+[kafka.properties]
+"security.protocol" = "SASL_SSL"
+"sasl.mechanism" = "OAUTHBEARER"
+"sasl.oauthbearer.method" = "oidc"
+"sasl.oauthbearer.token.endpoint.url" = "https://login.example/oauth2/token"
+"sasl.oauthbearer.client.id" = "paynotify"
+"#;
+
+#[test]
+fn tokens_are_configured_by_the_names_of_librdkafka_and_their_secret_is_shown_nowhere() {
+    let secret = [("PAYNOTIFY_KAFKA__PROPERTIES__SASL_OAUTHBEARER_CLIENT_SECRET", "hunter2")];
+    let loaded = load(OAUTHBEARER, &secret, &[]).unwrap();
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let clients = loaded.config.kafka.client_settings();
+    assert!(clients.tokens.is_some());
+    assert!(!clients.properties.keys().any(|key| key.starts_with("sasl.oauthbearer.")));
+    let value = |name: &str| {
+        let found = loaded.effective.iter().find(|effective| effective.key.ends_with(name));
+        found.unwrap().value.clone().unwrap()
+    };
+    assert_eq!(value("client.secret"), "\"[redacted]\"");
+    assert_eq!(value("token.endpoint.url"), "\"https://login.example/oauth2/token\"");
+}
+
+#[test]
+fn half_configured_tokens_are_refused_where_they_are_asked_for() {
+    let expected = "pay.toml:4: kafka.properties.sasl.mechanism: \
+         OAUTHBEARER needs sasl.oauthbearer.client.secret; set it, better by environment";
+    assert_eq!(load(OAUTHBEARER, &[], &[]).unwrap_err(), expected);
+    let variable = "PAYNOTIFY_KAFKA__PROPERTIES__SASL_OAUTHBEARER_CLIENT_SECRET";
+    let expected = format!(
+        "environment variable {variable}: kafka.properties.sasl.oauthbearer.client.secret: \
+         only OAUTHBEARER uses it; set sasl.mechanism to OAUTHBEARER, or remove it"
+    );
+    assert_eq!(load("", &[(variable, "hunter2")], &[]).unwrap_err(), expected);
 }
 
 #[test]

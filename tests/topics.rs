@@ -26,6 +26,7 @@ fn client(group: &str) -> ClientSettings {
         bootstrap_servers: broker().bootstrap(),
         group: group.to_owned(),
         properties: BTreeMap::new(),
+        tokens: None,
     }
 }
 

@@ -7,11 +7,14 @@ mod replay;
 
 use clap::{Args, Subcommand};
 
-use crate::{config::Config, kafka::TopicNames, model::Coordinates};
+use crate::{
+    config::Config,
+    kafka::{TopicNames, reader},
+    model::Coordinates,
+};
 
 use super::{
     Common,
-    kafka::{one, scan},
     output::{self, Format, Output},
     text,
 };
@@ -62,7 +65,7 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
                 *letter.topic == *topic,
                 "{letter} is not on {topic}; `paynotify dlq list` prints where dead letters are"
             );
-            let read = one(&config, letter)?;
+            let read = reader::one(&config.kafka.client_settings(), letter)?;
             let read =
                 read.ok_or_else(|| anyhow::anyhow!("there is no dead letter at {letter}"))?;
             let marks = marks::read(&config)?;
@@ -92,10 +95,10 @@ fn list(arguments: &List, config: &Config, topic: &str) -> anyhow::Result<()> {
     let marks = marks::read(config)?;
     let table = output.format() == Format::Table;
     let mut rows = Vec::new();
-    scan(config, topic, |read| {
+    reader::scan(&config.kafka.client_settings(), topic, |read| {
         let letter = Letter::read(read);
         if !filter.matches(&letter) {
-            return Ok(());
+            return anyhow::Ok(());
         }
         let state = marks.get(&letter.at).map(String::as_str);
         if !table {

@@ -11,13 +11,14 @@ use bytes::Bytes;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::{config::Config, event, schema};
-
-use super::{
-    Common,
-    kafka::{self, Producer, Record},
-    text, time,
+use crate::{
+    config::Config,
+    event,
+    kafka::{producer::Outgoing, reader},
+    schema,
 };
+
+use super::{Common, text, time, writer::Writer};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
 /// One run: what was written and what was not.
 struct Run<'a> {
     config: &'a Config,
-    producer: Producer<Line>,
+    writer: Writer<Line>,
     sent: u64,
     refused: u64,
 }
@@ -48,9 +49,9 @@ struct Keyed {
 
 pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> {
     let config = common.load()?.config;
-    kafka::require(&config, &config.topics.prefix)?;
-    let producer = Producer::new(&config)?;
-    let mut run = Run { config: &config, producer, sent: 0, refused: 0 };
+    reader::require(&config.kafka.client_settings(), &config.topics.prefix)?;
+    let writer = Writer::new(&config)?;
+    let mut run = Run { config: &config, writer, sent: 0, refused: 0 };
     if arguments.files.is_empty() {
         run.read("<stdin>", io::stdin().lock())?;
     }
@@ -63,7 +64,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> 
             run.read(&name, BufReader::new(open))?;
         }
     }
-    run.producer.finish()?;
+    run.writer.finish();
     run.count();
     eprintln!("published {}, refused {}", run.sent, run.refused);
     anyhow::ensure!(run.refused == 0, "{} lines were not published, see above", run.refused);
@@ -90,7 +91,7 @@ impl Run<'_> {
             }
             let event = line.trim_ascii();
             if !event.is_empty() {
-                self.publish(at, &Bytes::copy_from_slice(event))?;
+                self.publish(at, &Bytes::copy_from_slice(event));
             }
             self.count();
         }
@@ -98,7 +99,7 @@ impl Run<'_> {
     }
 
     /// Validates one event as a worker would, then sends it.
-    fn publish(&mut self, at: Line, value: &Bytes) -> anyhow::Result<()> {
+    fn publish(&mut self, at: Line, value: &Bytes) {
         let keyed = serde_json::from_slice::<Keyed>(value);
         let key = keyed.as_ref().map_or("", |keyed| &keyed.merchant_id);
         let limit = usize::try_from(self.config.events.max_bytes.as_bytes()).unwrap_or(usize::MAX);
@@ -108,21 +109,21 @@ impl Run<'_> {
         let checked = decoded.map_err(|error| error.to_string());
         if let Err(why) = checked.and_then(|_| schema::event().check(value)) {
             self.refuse(&at, &why);
-            return Ok(());
+            return;
         }
-        let record = Record {
+        self.writer.send(&Outgoing {
+            token: at,
             topic: &self.config.topics.prefix,
             partition: None,
             key: Some(key.as_bytes()),
             value: Some(value),
-            headers: &[],
-        };
-        self.producer.send(&record, at)
+            headers: Vec::new(),
+        });
     }
 
     /// Counts what the broker has answered.
     fn count(&mut self) {
-        for outcome in self.producer.take() {
+        for outcome in self.writer.take() {
             match outcome.result {
                 Ok(()) => self.sent += 1,
                 Err(error) => self.refuse(&outcome.token, &format!("Kafka: {error}")),

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::kafka::{ClientSettings, client};
+use crate::kafka::{
+    ClientSettings, client,
+    login::{self, properties::Refusal},
+};
 
 use super::reader::Reader;
 
@@ -15,6 +18,8 @@ pub struct Kafka {
     pub group: String,
     /// Further properties of librdkafka, for every client.
     pub properties: Properties,
+    /// Where tokens come from, if the properties said OAUTHBEARER; they no longer do then.
+    pub tokens: Option<login::Source>,
 }
 
 /// Properties of librdkafka; secrets among them are never printed.
@@ -30,6 +35,7 @@ impl Default for Kafka {
             bootstrap_servers: "127.0.0.1:9092".to_owned(),
             group: "paynotify".to_owned(),
             properties: Properties::default(),
+            tokens: None,
         }
     }
 }
@@ -53,6 +59,14 @@ impl Kafka {
                 reader.refuse(&key, refused.why, "remove it");
             }
         }
+        match login::properties::take(&mut self.properties.0) {
+            Ok(grant) => self.tokens = grant.map(login::Source::new),
+            Err(refusals) => {
+                for Refusal { key, what, remedy } in refusals {
+                    reader.refuse(&format!("kafka.properties.{key}"), what, remedy);
+                }
+            }
+        }
     }
 
     /// What every client is made from.
@@ -61,6 +75,7 @@ impl Kafka {
             bootstrap_servers: self.bootstrap_servers.clone(),
             group: self.group.clone(),
             properties: self.properties.0.clone(),
+            tokens: self.tokens.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::cast::{Manner, Player};
-use crate::{kafka::table::StoredRecord, model::Offset};
+use crate::{kafka::reader::StoredRecord, model::Offset};
 
 /// The account of one demonstration.
 pub struct Book {

@@ -4,27 +4,19 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use rdkafka::{
-    admin::{AdminClient, AdminOptions},
-    client::DefaultClientContext,
-    mocking::MockCluster,
-    producer::DefaultProducerContext,
-};
+use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
 use super::Error;
 use crate::{
     config::Config,
-    kafka::{ClientSettings, TopicNames, topics},
+    kafka::{ClientSettings, TopicNames, admin::Admin, topics},
     model::Ladder,
 };
 
 /// Partitions of every topic.
 const PARTITIONS: i32 = 4;
-/// How long deleting the topics may take.
-const DELETE: Duration = Duration::from_secs(30);
 
 /// Where the topics are.
 pub enum Broker {
@@ -73,16 +65,7 @@ impl Broker {
     /// Deletes what is ours.
     pub async fn end(self) -> Result<(), Error> {
         let Self::Real { client, topics } = self else { return Ok(()) };
-        let failed = |source| Error::Broker { action: "the topics cannot be deleted", source };
-        let admin: AdminClient<DefaultClientContext> = client.admin()?.create().map_err(failed)?;
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let options =
-            AdminOptions::new().operation_timeout(Some(DELETE)).request_timeout(Some(DELETE));
-        let deleted = admin.delete_topics(&names, &options).await.map_err(failed)?;
-        for (topic, code) in deleted.into_iter().filter_map(Result::err) {
-            tracing::warn!(topic, %code, "a topic of the demo was not deleted");
-        }
-        Ok(())
+        Ok(Admin::new(&client)?.delete(&topics).await?)
     }
 }
 

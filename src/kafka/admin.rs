@@ -12,7 +12,7 @@ use rdkafka::{
 };
 use tokio::{task::spawn_blocking, time::timeout};
 
-use super::{ClientSettings, Error, LogContext};
+use super::{ClientSettings, Error, LogContext, open};
 
 /// No question to the cluster takes longer.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -63,8 +63,7 @@ pub type TopicConfigs = BTreeMap<String, BTreeMap<String, String>>;
 impl Admin {
     /// Makes the client; connects later.
     pub fn new(settings: &ClientSettings) -> Result<Self, Error> {
-        let client = settings.admin()?.create_with_context(LogContext);
-        let client = client.map_err(|source| Error::Client { client: "admin client", source })?;
+        let client = open::admin(settings, &settings.admin()?, LogContext::new(settings))?;
         Ok(Self { client: Arc::new(client), servers: settings.bootstrap_servers.clone() })
     }
 

@@ -1,13 +1,16 @@
 //! Settings of every Kafka client: safe defaults, whatever the user adds, and what is refused.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, error::Error as StdError, fmt};
 
 use rdkafka::{
-    ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext,
-    error::KafkaError, types::RDKafkaErrorCode,
+    ClientConfig, ClientContext, client::OAuthToken, config::RDKafkaLogLevel,
+    consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode,
 };
 
-use super::{Error, UnsafeProperty};
+use super::{
+    Error, UnsafeProperty,
+    login::{self, Login, SignsIn},
+};
 
 /// How to reach Kafka, and as whom.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,11 +21,15 @@ pub struct ClientSettings {
     pub group: String,
     /// Any librdkafka property; those that break the promise are refused.
     pub properties: BTreeMap<String, String>,
+    /// Where tokens come from, if the properties say OAUTHBEARER; clones share it.
+    pub tokens: Option<login::Source>,
 }
 
 /// Sends librdkafka's log lines and errors to `tracing`; the context of clients without another.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LogContext;
+#[derive(Debug, Default)]
+pub struct LogContext {
+    login: Login,
+}
 
 /// Defaults of every client. The user's properties come over them.
 const COMMON: &[(&str, &str)] = &[
@@ -128,6 +135,11 @@ const RULES: &[Rule] = &[
         &["false"],
         "topics must be created with safe settings, by `paynotify topics create`",
     ),
+    rule(
+        "enable.sasl.oauthbearer.unsecure.jwt",
+        &["false"],
+        "tokens that nobody signed prove nothing",
+    ),
     rule("enable.partition.eof", &["false"], "paynotify sets it itself where it needs it"),
 ];
 
@@ -164,6 +176,11 @@ impl ClientSettings {
     /// For an admin client.
     pub fn admin(&self) -> Result<ClientConfig, Error> {
         self.configuration(&[])
+    }
+
+    /// What one client signs in with.
+    pub fn login(&self) -> Login {
+        Login::new(self.tokens.clone())
     }
 
     fn configuration(&self, defaults: &[(&str, &str)]) -> Result<ClientConfig, Error> {
@@ -206,6 +223,7 @@ impl fmt::Debug for ClientSettings {
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("group", &self.group)
             .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
+            .field("tokens", &self.tokens)
             .finish()
     }
 }
@@ -224,7 +242,7 @@ pub fn is_secret(key: &str) -> bool {
         "oauthbearer.config",
     ];
     let key = key.to_ascii_lowercase();
-    MARKS.iter().any(|mark| key.contains(mark))
+    key != login::properties::ENDPOINT && MARKS.iter().any(|mark| key.contains(mark))
 }
 
 /// Writes a log line of librdkafka to `tracing`, for [`ClientContext::log`].
@@ -256,7 +274,26 @@ pub fn log_error(error: &KafkaError, reason: &str) {
     tracing::warn!(target: "librdkafka", %error, "{reason}");
 }
 
+impl LogContext {
+    /// For one client with these settings.
+    pub fn new(settings: &ClientSettings) -> Self {
+        Self { login: settings.login() }
+    }
+}
+
+impl SignsIn for LogContext {
+    fn login(&self) -> &Login {
+        &self.login
+    }
+}
+
 impl ClientContext for LogContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        self.login.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }

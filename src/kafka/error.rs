@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 
+use super::login;
+
 /// A property of the user that would break the promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -32,6 +34,15 @@ pub enum Error {
         /// What librdkafka says.
         source: KafkaError,
     },
+    /// There is no token to sign in with.
+    #[error(transparent)]
+    Login(#[from] login::Error),
+    /// The admin client knows no tokens.
+    #[error(
+        "Kafka's admin client cannot sign in with OAUTHBEARER in this version; for `paynotify \
+         topics` use another mechanism, such as SCRAM"
+    )]
+    AdminLogin,
     /// No answer from any broker.
     #[error(
         "no Kafka broker answers at {servers}: {source}; check kafka.bootstrap_servers and that \
@@ -88,6 +99,8 @@ impl Error {
             | Self::Unreachable { source, .. }
             | Self::Operation { source, .. } => is_fatal(source),
             Self::Unsafe(_)
+            | Self::Login(_)
+            | Self::AdminLogin
             | Self::MissingTopic { .. }
             | Self::Deadline { .. }
             | Self::Thread { .. } => false,

@@ -8,9 +8,12 @@ pub mod client;
 pub mod committer;
 pub mod consumer;
 mod error;
+pub mod login;
 mod names;
+mod open;
 pub mod position;
 pub mod producer;
+pub mod reader;
 pub mod table;
 pub mod topics;
 

@@ -1,6 +1,8 @@
 //! Writes records and tells what the broker said about each; a second flavour only tries.
 
 use std::{
+    error::Error as StdError,
+    marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,7 +13,8 @@ use std::{
 use bytes::Bytes;
 use rdkafka::{
     ClientContext, Message,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     error::KafkaError,
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
@@ -19,7 +22,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{ClientSettings, Error, client, error::is_fatal};
+use super::{ClientSettings, Error, client, error::is_fatal, login::Login, open};
 use crate::{
     engine::RouteFailure,
     model::{Offset, Timestamp},
@@ -33,9 +36,9 @@ const LOG_QUEUE: &str = "100000";
 
 /// A record to write.
 #[derive(Debug)]
-pub struct Outgoing<'a> {
+pub struct Outgoing<'a, T = u64> {
     /// Comes back with the broker's answer.
-    pub token: u64,
+    pub token: T,
     /// Full name of the topic.
     pub topic: &'a str,
     /// Explicit partition, or `None` for that of the key.
@@ -50,11 +53,11 @@ pub struct Outgoing<'a> {
 
 /// What the broker said about a record.
 #[derive(Debug)]
-pub struct Delivered {
+pub struct Delivered<T = u64> {
     /// Which one.
-    pub token: u64,
+    pub token: T,
     /// Where it is now, or why it is nowhere.
-    pub result: Result<Appended, RouteFailure>,
+    pub result: Result<Appended, SendError>,
     /// When it was given to the client.
     pub sent: Instant,
     /// When the answer was here.
@@ -72,7 +75,7 @@ pub struct Appended {
     pub timestamp: Timestamp,
 }
 
-/// Why a record did not even leave.
+/// Why a record is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The bound on records on their way is reached.
@@ -94,27 +97,27 @@ impl SendError {
 }
 
 /// An idempotent producer with a bounded number of records on their way, each answered once.
-pub struct Producer {
-    inner: ThreadedProducer<Answers>,
-    answers: mpsc::Sender<Delivered>,
+pub struct Producer<T: Send + Sync + 'static = u64> {
+    inner: ThreadedProducer<Answers<T>>,
+    answers: mpsc::Sender<Delivered<T>>,
     fatal: Arc<AtomicBool>,
 }
 
-impl Producer {
+impl<T: Clone + Send + Sync + 'static> Producer<T> {
     /// A producer and the broker's answers.
-    pub fn new(settings: &ClientSettings) -> Result<(Self, mpsc::Receiver<Delivered>), Error> {
+    pub fn new(settings: &ClientSettings) -> Result<(Self, mpsc::Receiver<Delivered<T>>), Error> {
         let (answers, receiver) = mpsc::channel(IN_FLIGHT);
         let fatal = Arc::new(AtomicBool::new(false));
-        let context = Answers { fatal: Arc::clone(&fatal) };
+        let login = settings.login();
+        let context = Answers { fatal: Arc::clone(&fatal), login, tokens: PhantomData };
         let mut config = settings.producer()?;
         config.set("queue.buffering.max.messages", IN_FLIGHT.to_string());
-        let inner = ThreadedProducer::from_config_and_context(&config, context)
-            .map_err(|source| Error::Client { client: "producer", source })?;
+        let inner = open::producer(settings, &config, context)?;
         Ok((Self { inner, answers, fatal }, receiver))
     }
 
     /// Hands a record over; its answer follows unless this fails.
-    pub fn send(&self, outgoing: &Outgoing<'_>) -> Result<(), SendError> {
+    pub fn send(&self, outgoing: &Outgoing<'_, T>) -> Result<(), SendError> {
         // The place of the answer is taken now, so no answer can be lost, however late it is read.
         let place = match self.answers.clone().try_reserve_owned() {
             Ok(place) => Some(place),
@@ -123,7 +126,7 @@ impl Producer {
             Err(TrySendError::Closed(_)) => None,
         };
         let headers = headers_of(&outgoing.headers);
-        let opaque = Box::new(Sent { token: outgoing.token, at: Instant::now(), place });
+        let opaque = Box::new(Sent { token: outgoing.token.clone(), at: Instant::now(), place });
         let mut record =
             BaseRecord::<[u8], [u8], _>::with_opaque_to(outgoing.topic, opaque).headers(headers);
         record.partition = outgoing.partition;
@@ -173,9 +176,8 @@ impl Log {
         config.set("queue.buffering.max.kbytes", "65536");
         config.set("linger.ms", "50");
         config.set("batch.size", "131072");
-        let inner =
-            ThreadedProducer::from_config_and_context(&config, Dropped(Arc::clone(&dropped)))
-                .map_err(|source| Error::Client { client: "producer", source })?;
+        let context = Dropped { count: Arc::clone(&dropped), login: settings.login() };
+        let inner = open::producer(settings, &config, context)?;
         Ok(Self { inner, dropped })
     }
 
@@ -201,17 +203,25 @@ impl Log {
 }
 
 /// What travels with a record.
-struct Sent {
-    token: u64,
+struct Sent<T> {
+    token: T,
     at: Instant,
-    place: Option<mpsc::OwnedPermit<Delivered>>,
+    place: Option<mpsc::OwnedPermit<Delivered<T>>>,
 }
 
-struct Answers {
+struct Answers<T> {
     fatal: Arc<AtomicBool>,
+    login: Login,
+    tokens: PhantomData<fn(T)>,
 }
 
-impl ClientContext for Answers {
+impl<T> ClientContext for Answers<T> {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        self.login.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log_line(level, facility, message);
     }
@@ -226,8 +236,8 @@ impl ClientContext for Answers {
     fn stats_raw(&self, _: &[u8]) {}
 }
 
-impl ProducerContext for Answers {
-    type DeliveryOpaque = Box<Sent>;
+impl<T: Send + Sync + 'static> ProducerContext for Answers<T> {
+    type DeliveryOpaque = Box<Sent<T>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Self::DeliveryOpaque) {
         let received = Instant::now();
@@ -241,7 +251,7 @@ impl ProducerContext for Answers {
                 if is_fatal(error) {
                     self.fatal.store(true, Ordering::Release);
                 }
-                Err(failure_of(error))
+                Err(SendError::Kafka(error.clone()))
             }
         };
         let Sent { token, at, place } = *sent;
@@ -251,9 +261,18 @@ impl ProducerContext for Answers {
     }
 }
 
-struct Dropped(Arc<AtomicU64>);
+struct Dropped {
+    count: Arc<AtomicU64>,
+    login: Login,
+}
 
 impl ClientContext for Dropped {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        self.login.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log_line(level, facility, message);
     }
@@ -266,7 +285,7 @@ impl ProducerContext for Dropped {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if result.is_err() {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     event,
     kafka::{
         consumer::{Input, RawRecord},
-        producer::Delivered,
+        producer::{Delivered, SendError},
     },
     merchant::directory::Update,
     model::{Coordinates, Source, Timestamp},
@@ -175,7 +175,11 @@ impl Worker {
                 tracing::warn!(to, ?failure, "the broker did not take a record");
             }
         }
-        self.engine.handle_routed(now, id, delivered.result.map(drop));
+        self.engine.handle_routed(
+            now,
+            id,
+            delivered.result.as_ref().map(drop).map_err(SendError::failure),
+        );
     }
 
     /// Takes the answers of merchants.

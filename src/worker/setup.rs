@@ -171,12 +171,13 @@ pub async fn start(
     let topics = TopicNames::new(&settings.config.topics.prefix);
     let clock = if settings.embedded_broker { Clock::without_offset() } else { Clock::new() };
 
-    let (producer, delivered) = Producer::new(&kafka)?;
-    let (producer, cluster) = blocking(stop, move || {
+    let clients = kafka.clone();
+    let (producer, delivered, cluster) = blocking(stop, move || {
+        let (producer, delivered) = Producer::new(&clients)?;
         let cluster = producer.cluster_id(CLUSTER);
-        (producer, cluster)
+        Ok::<_, Error>((producer, delivered, cluster))
     })
-    .await?;
+    .await??;
     let no_cluster = || Error::NoCluster(kafka.bootstrap_servers.clone());
     let cluster = cluster.ok_or_else(no_cluster)?;
 

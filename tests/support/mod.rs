@@ -5,4 +5,5 @@
 pub mod kafka;
 pub mod receiver;
 pub mod system;
+pub mod tokens;
 pub mod worker;

@@ -11,9 +11,9 @@ use std::{
 use bytes::Bytes;
 use paynotify::{
     kafka::{
-        ClientSettings, TopicNames,
+        ClientSettings, Error, TopicNames,
         producer::{Outgoing, Producer},
-        table::{self, StoredRecord},
+        reader::{self, StoredRecord},
     },
     model::{Grade, Span},
 };
@@ -88,6 +88,7 @@ impl System {
             bootstrap_servers: self.bootstrap.clone(),
             group: self.prefix.clone(),
             properties: BTreeMap::new(),
+            tokens: None,
         }
     }
 
@@ -235,9 +236,9 @@ impl System {
     /// Every record of a topic.
     pub fn records(&self, topic: &str) -> Vec<StoredRecord> {
         let mut records = Vec::new();
-        table::scan(&self.clients(), topic, DEADLINE, |record| {
+        reader::scan(&self.clients(), topic, |record| {
             records.push(record);
-            true
+            Ok::<_, Error>(())
         })
         .unwrap();
         records

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::kafka::Read,
     envelope::DeadLetterView,
+    kafka::reader::StoredRecord,
     model::{Coordinates, EndpointId, Timestamp},
 };
 
@@ -36,8 +36,8 @@ struct EventFields {
 }
 
 impl Letter {
-    pub(super) fn read(read: Read) -> Self {
-        let Read { at, time, key, value, headers } = read;
+    pub(super) fn read(read: StoredRecord) -> Self {
+        let StoredRecord { coordinates: at, appended: time, key, value, headers } = read;
         let text = |name| {
             let found = headers.iter().find(|(header, _)| header == name);
             found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    cli::kafka::scan,
     config::Config,
-    kafka::TopicNames,
+    kafka::{Error, TopicNames, reader},
     model::{Coordinates, Timestamp},
 };
 
@@ -24,11 +23,13 @@ pub(super) fn topic(config: &Config) -> String {
 }
 
 /// State of every marked dead letter.
-pub(super) fn read(config: &Config) -> anyhow::Result<HashMap<Coordinates, String>> {
+pub(super) fn read(config: &Config) -> Result<HashMap<Coordinates, String>, Error> {
     let mut marks = HashMap::new();
-    scan(config, &topic(config), |read| {
+    reader::scan(&config.kafka.client_settings(), &topic(config), |read| {
         let key = read.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-        let Some(at) = key.and_then(|key| Coordinates::parse(key).ok()) else { return Ok(()) };
+        let Some(at) = key.and_then(|key| Coordinates::parse(key).ok()) else {
+            return Ok::<_, Error>(());
+        };
         match read.value {
             None => marks.remove(&at),
             // An unreadable mark of a newer version still marks.

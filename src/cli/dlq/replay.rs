@@ -11,14 +11,10 @@ use std::{
 use clap::Args;
 
 use crate::{
-    cli::{
-        Usage,
-        kafka::{Producer, Record, require, scan},
-        text, time,
-    },
+    cli::{Usage, text, time, writer::Writer},
     config::Config,
     envelope::Envelope,
-    kafka::TopicNames,
+    kafka::{Error, TopicNames, producer::Outgoing, reader},
     model::{Coordinates, Header},
 };
 
@@ -45,7 +41,7 @@ enum Sent {
 
 struct Replay<'a> {
     config: &'a Config,
-    producer: Producer<Sent>,
+    writer: Writer<Sent>,
     marks: HashMap<Coordinates, String>,
     grade: String,
     run: String,
@@ -66,27 +62,29 @@ pub(super) fn run(arguments: &Arguments, config: &Config, topic: &str) -> anyhow
         return Err(Usage(message.to_owned()).into());
     }
     let grade = TopicNames::new(&config.topics.prefix).grade(config.topics.grades.smallest());
-    require(config, &grade)?;
+    let clients = config.kafka.client_settings();
+    reader::require(&clients, &grade)?;
     let mut replay = Replay {
         config,
-        producer: Producer::new(config)?,
+        writer: Writer::new(config)?,
         marks: marks::read(config)?,
         grade,
         run: format!("replay-{}-{}", time::now(), std::process::id()),
         counts: Counts::default(),
     };
     let mut pace = Pace { next: Instant::now(), step: Duration::from_secs(1) / arguments.rate };
-    scan(config, topic, |read| {
+    reader::scan(&clients, topic, |read| {
         let letter = Letter::read(read);
-        if arguments.filter.matches(&letter) && replay.send(&letter)? {
+        if arguments.filter.matches(&letter) && replay.send(&letter) {
             pace.wait();
         }
-        replay.settle()
+        replay.settle();
+        Ok::<_, Error>(())
     })?;
     // The second wait is for the marks of what the first brought.
     for _ in 0..2 {
-        replay.producer.finish()?;
-        replay.settle()?;
+        replay.writer.finish();
+        replay.settle();
     }
     let Counts { replayed, marked_before, refused } = replay.counts;
     eprintln!("replayed {replayed}, skipped {marked_before} marked before, refused {refused}");
@@ -96,44 +94,44 @@ pub(super) fn run(arguments: &Arguments, config: &Config, topic: &str) -> anyhow
 
 impl Replay<'_> {
     /// Sends one dead letter to the ladder; whether it did.
-    fn send(&mut self, letter: &Letter) -> anyhow::Result<bool> {
+    fn send(&mut self, letter: &Letter) -> bool {
         if self.marks.contains_key(&letter.at) {
             self.counts.marked_before += 1;
-            return Ok(false);
+            return false;
         }
         let headers = match headers(letter) {
             Ok(headers) => headers,
             Err(why) => {
                 self.refuse(&letter.at, &why);
-                return Ok(false);
+                return false;
             }
         };
-        let record = Record {
+        self.writer.send(&Outgoing {
+            token: Sent::Letter(letter.at.clone()),
             topic: &self.grade,
             partition: Some(letter.at.partition),
             key: letter.key.as_deref(),
             value: letter.value.as_deref(),
-            headers: &headers,
-        };
-        self.producer.send(&record, Sent::Letter(letter.at.clone()))?;
-        Ok(true)
+            headers,
+        });
+        true
     }
 
     /// Marks what the broker has acknowledged; a crash before the mark repeats, never skips.
-    fn settle(&mut self) -> anyhow::Result<()> {
-        for outcome in self.producer.take() {
+    fn settle(&mut self) {
+        for outcome in self.writer.take() {
             match (outcome.token, outcome.result) {
                 (Sent::Letter(at), Ok(())) => {
                     let key = at.to_string();
                     let value = marks::replayed(time::now(), &self.run);
-                    let record = Record {
+                    self.writer.send(&Outgoing {
+                        token: Sent::Mark(at),
                         topic: &marks::topic(self.config),
                         partition: None,
                         key: Some(key.as_bytes()),
                         value: Some(&value),
-                        headers: &[],
-                    };
-                    self.producer.send(&record, Sent::Mark(at))?;
+                        headers: Vec::new(),
+                    });
                     self.counts.replayed += 1;
                     self.progress();
                 }
@@ -145,7 +143,6 @@ impl Replay<'_> {
                 }
             }
         }
-        Ok(())
     }
 
     fn refuse(&mut self, at: &Coordinates, why: &str) {

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use bytes::Bytes;
 
 use crate::{
-    cli::kafka::{Producer, Record, require, scan},
+    cli::writer::Writer,
     config::Config,
-    kafka::TopicNames,
+    kafka::{Error, TopicNames, producer::Outgoing, reader},
     merchant::directory::{Entry, Rules, file},
     model::MerchantId,
 };
@@ -62,10 +62,10 @@ impl<'a> Store<'a> {
 
     fn read_topic(&self) -> anyhow::Result<BTreeMap<MerchantId, Bytes>> {
         let mut entries = BTreeMap::new();
-        scan(self.config, &self.topic, |read| {
+        reader::scan(&self.config.kafka.client_settings(), &self.topic, |read| {
             let key = read.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
             let Some(merchant) = key.and_then(|key| MerchantId::parse(key).ok()) else {
-                return Ok(());
+                return Ok::<_, Error>(());
             };
             match read.value {
                 Some(entry) => entries.insert(merchant, entry),
@@ -80,20 +80,20 @@ impl<'a> Store<'a> {
         &self,
         records: impl Iterator<Item = (&'r MerchantId, Option<&'r [u8]>)>,
     ) -> anyhow::Result<()> {
-        require(self.config, &self.topic)?;
-        let producer = Producer::new(self.config)?;
+        reader::require(&self.config.kafka.client_settings(), &self.topic)?;
+        let mut writer = Writer::new(self.config)?;
         for (merchant, value) in records {
-            let record = Record {
+            writer.send(&Outgoing {
+                token: merchant.clone(),
                 topic: &self.topic,
                 partition: None,
                 key: Some(merchant.as_str().as_bytes()),
                 value,
-                headers: &[],
-            };
-            producer.send(&record, merchant.clone())?;
+                headers: Vec::new(),
+            });
         }
-        producer.finish()?;
-        for outcome in producer.take() {
+        writer.finish();
+        for outcome in writer.take() {
             outcome.result.with_context(|| format!("merchant {} is not written", outcome.token))?;
         }
         Ok(())

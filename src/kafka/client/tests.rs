@@ -6,6 +6,7 @@ fn settings(properties: &[(&str, &str)]) -> ClientSettings {
         bootstrap_servers: "localhost:9092".into(),
         group: "paynotify".into(),
         properties: properties.collect(),
+        tokens: None,
     }
 }
 

@@ -1,9 +1,13 @@
 //! librdkafka's callbacks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
@@ -12,13 +16,17 @@ use rdkafka::{
 };
 
 use super::{membership::Membership, shared::Shared};
-use crate::kafka::client;
+use crate::kafka::{
+    client,
+    login::{Login, SignsIn},
+};
 
 /// Hands rebalances to the membership, and errors to the worker.
 #[derive(Debug)]
 pub struct Context {
     pub shared: Arc<Shared>,
     pub membership: Mutex<Membership>,
+    pub login: Login,
 }
 
 impl Context {
@@ -27,7 +35,19 @@ impl Context {
     }
 }
 
+impl SignsIn for Context {
+    fn login(&self) -> &Login {
+        &self.login
+    }
+}
+
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.login.token()
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log_line(level, facility, message);
     }

@@ -54,7 +54,9 @@ impl Error {
             || matches!(
                 self,
                 Self::Kafka(
-                    crate::kafka::Error::Unreachable { .. } | crate::kafka::Error::Thread { .. }
+                    crate::kafka::Error::Unreachable { .. }
+                        | crate::kafka::Error::Thread { .. }
+                        | crate::kafka::Error::Login(_)
                 )
             )
     }

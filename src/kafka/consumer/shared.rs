@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::Input;
 use crate::{
     clock::Clock,
-    kafka::{TopicNames, committer::Held},
+    kafka::{TopicNames, committer::Held, login},
     model::{Offset, Partition, Source},
 };
 
@@ -27,6 +27,8 @@ const LATE: Duration = Duration::from_secs(5);
 pub struct Shared {
     pub topics: TopicNames,
     pub clock: Clock,
+    /// Where the client has its tokens from, for what is said of trouble.
+    pub tokens: Option<login::Source>,
     pub held: Held,
     /// Ends of the logs of what was held when they were last asked for.
     pub ends: Mutex<BTreeMap<Partition, Offset>>,
@@ -51,9 +53,15 @@ pub struct Flags {
 }
 
 impl Shared {
-    pub fn new(topics: TopicNames, clock: Clock, inputs: mpsc::Sender<Input>) -> Self {
+    pub fn new(
+        topics: TopicNames,
+        clock: Clock,
+        tokens: Option<login::Source>,
+        inputs: mpsc::Sender<Input>,
+    ) -> Self {
         Self {
             topics,
+            tokens,
             polled: Mutex::new(clock.instant()),
             clock,
             held: Held::default(),
@@ -126,7 +134,11 @@ impl Shared {
 
     /// Tells the worker once that Kafka does not answer.
     pub fn trouble(&self, why: impl Into<String>) {
-        let why = why.into();
+        let mut why = why.into();
+        // Without a token no broker answers, so that is what has to be mended.
+        if let Some(failure) = self.tokens.as_ref().and_then(login::Source::failure) {
+            why = format!("{failure} ({why})");
+        }
         tracing::warn!(%why, "trouble with Kafka");
         if !self.troubled.swap(true, Ordering::AcqRel)
             && self.send(Input::Trouble(why), Duration::ZERO).is_some()

@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use tokio::{task::spawn_blocking, time::timeout};
 
-use crate::kafka::{ClientSettings, Error, LogContext, admin::DEADLINE};
+use crate::kafka::{ClientSettings, Error, LogContext, admin::DEADLINE, open};
 
 const ACTION: &str = "commit the beginning for the group";
 const AGAIN: Duration = Duration::from_millis(200);
@@ -35,12 +35,14 @@ pub async fn commit(
     topics: BTreeSet<String>,
     partitions: i32,
 ) -> Result<Beginning, Error> {
-    let config = client.consumer()?;
+    let (config, settings) = (client.consumer()?, client.clone());
     let group = client.group.clone();
-    let failed = |source| Error::Operation { action: ACTION, topic: group.clone(), source };
+    let topic = group.clone();
+    let failed = move |source| Error::Operation { action: ACTION, topic: topic.clone(), source };
+    let cancelled = failed(KafkaError::Canceled);
     // The client blocks, in its drop too, so it lives and dies on a blocking thread.
     let work = spawn_blocking(move || {
-        let consumer: BaseConsumer<LogContext> = config.create_with_context(LogContext)?;
+        let consumer = open::consumer(&settings, &config, LogContext::new(&settings))?;
         let end = Instant::now() + DEADLINE;
         loop {
             match attempt(&consumer, &topics, partitions) {
@@ -48,13 +50,13 @@ pub async fn commit(
                     // Waits, and serves the client meanwhile; without a topic no record comes.
                     drop(consumer.poll(AGAIN));
                 }
-                answer => return answer,
+                answer => return answer.map_err(failed),
             }
         }
     });
     match timeout(DEADLINE * 2, work).await {
-        Ok(Ok(answer)) => answer.map_err(failed),
-        Ok(Err(_)) => Err(failed(KafkaError::Canceled)),
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(cancelled),
         Err(_) => Err(Error::Deadline { action: ACTION, topic: group, after: DEADLINE * 2 }),
     }
 }

@@ -7,6 +7,7 @@
 mod cluster;
 mod install;
 mod node;
+mod secured;
 
 use std::sync::{
     OnceLock,
@@ -15,6 +16,7 @@ use std::sync::{
 
 pub use cluster::Cluster;
 pub use install::java;
+pub use secured::Secured;
 
 /// The broker that all tests of this binary share.
 pub struct Broker {

@@ -95,7 +95,7 @@ pub fn signal(name: &str, pid: u32) {
 }
 
 /// Text of `server.properties` of node `id` (from 1); `ports` are client and controller port of
-/// each node, `extra` comes over all else.
+/// each node, `extra` comes over all else, and `{}` in it stands for the usual value.
 pub fn settings(id: usize, ports: &[(u16, u16)], logs: &Path, extra: &[(&str, &str)]) -> String {
     let (port, controller) = ports[id - 1];
     let replicas = ports.len().min(3).to_string();
@@ -146,7 +146,10 @@ pub fn settings(id: usize, ports: &[(u16, u16)], logs: &Path, extra: &[(&str, &s
             settings.insert(key.into(), value.into());
         }
     }
-    settings.extend(extra.iter().map(|(key, value)| ((*key).into(), (*value).into())));
+    for (key, value) in extra {
+        let usual = settings.get(*key).cloned().unwrap_or_default();
+        settings.insert((*key).into(), value.replace("{}", &usual));
+    }
     settings.iter().fold(String::new(), |mut text, (key, value)| {
         writeln!(text, "{key}={value}").expect("writing to a string cannot fail");
         text
@@ -176,7 +179,8 @@ pub fn free_ports() -> (u16, u16) {
     (free_port(), free_port())
 }
 
-fn free_port() -> u16 {
+/// One port, as [`free_ports`].
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let seed = u16::try_from(std::process::id() % 1_000).expect("below 1000") * 12;
     for _ in 0..12_000 {

@@ -1,0 +1,194 @@
+//! A Kafka where clients have to sign in: OAUTHBEARER with tokens of an endpoint, and SCRAM.
+
+mod support;
+
+use std::{
+    io::Write as _,
+    process::{Output, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use support::{
+    kafka::Secured,
+    receiver::Receiver,
+    system::{DEADLINE, System, Worker, event, poll},
+    tokens::{CLIENT, SECRET, Tokens},
+};
+
+/// A token of an endpoint begins so: its header is `{"alg":"none"}`.
+const TOKEN: &str = "eyJhbGciOiJub25lIn0";
+/// librdkafka takes a new token a second after 80 % of the old one's life and shows it after 90 %,
+/// so a shorter life makes gaps.
+const SHORT: Duration = Duration::from_secs(13);
+const PASSWORD: &str = "alice-s3cret";
+
+fn kafka() -> &'static Secured {
+    static KAFKA: OnceLock<Secured> = OnceLock::new();
+    KAFKA.get_or_init(|| Secured::start("alice", PASSWORD))
+}
+
+/// A system whose programs sign in with these properties.
+async fn system(name: &str, properties: &[(&str, &str)]) -> (System, Receiver) {
+    let kafka = tokio::task::spawn_blocking(kafka).await.unwrap();
+    let mut system = System::new(kafka.open(), name.to_owned(), 2).await;
+    system.set("kafka.bootstrap_servers", &kafka.bootstrap());
+    system.set("kafka.properties.security_protocol", "SASL_PLAINTEXT");
+    for (key, value) in properties {
+        system.set(&format!("kafka.properties.{}", key.replace('.', "_")), value);
+    }
+    let receiver = Receiver::start().await;
+    system.merchant("acme", &receiver.url("/acme"), &json!({}));
+    (system, receiver)
+}
+
+async fn with_tokens(name: &str, tokens: &Tokens, secret: &str) -> (System, Receiver) {
+    system(
+        name,
+        &[
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.oauthbearer.method", "oidc"),
+            ("sasl.oauthbearer.token.endpoint.url", &tokens.url()),
+            ("sasl.oauthbearer.client.id", CLIENT),
+            ("sasl.oauthbearer.client.secret", secret),
+            ("sasl.oauthbearer.scope", "kafka"),
+        ],
+    )
+    .await
+}
+
+/// Publishes one event past the sign-in and waits until it is delivered and committed.
+async fn deliver(system: &System, receiver: &Receiver, id: &str) {
+    system.publish(&["acme"], [id.to_owned()]);
+    let delivered =
+        |one: &std::sync::Arc<support::receiver::Request>| one.header("webhook-id") == Some(id);
+    receiver.wait_until(|all| all.iter().any(delivered), DEADLINE).await;
+    system.await_rest(DEADLINE);
+}
+
+fn assert_no_secret(text: &str) {
+    for secret in [SECRET, PASSWORD, TOKEN] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+}
+
+fn run(system: &System, arguments: &[&str], input: &str) -> Output {
+    let mut command = system.command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that fails early does not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_with_short_lived_tokens_delivers_commits_and_goes_on_when_they_are_renewed() {
+    let tokens = Tokens::start(SHORT).await;
+    let (system, receiver) = with_tokens("renewed", &tokens, SECRET).await;
+    let worker = system.worker();
+    deliver(&system, &receiver, "evt_1").await;
+    let given = tokens.given();
+    // The second of them comes when the first token has expired.
+    assert!(poll(DEADLINE, || tokens.given() >= given + 2), "{}", worker.log());
+    deliver(&system, &receiver, "evt_2").await;
+    assert_eq!(worker.get("/readyz").0, 200, "{}", worker.get("/readyz").1);
+    assert_eq!(receiver.requests().len(), 2, "nothing is repeated");
+    let (status, log) = worker.stop();
+    assert!(status.success(), "{log}");
+    assert_no_secret(&log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_clients_of_a_worker_share_one_token() {
+    let tokens = Tokens::start(Duration::from_secs(3_600)).await;
+    let (system, receiver) = with_tokens("shared", &tokens, SECRET).await;
+    let _worker = system.worker();
+    deliver(&system, &receiver, "evt_1").await;
+    assert_eq!(tokens.given(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_gets_no_more_tokens_is_not_ready_until_it_does() {
+    let tokens = Tokens::start(SHORT).await;
+    let (system, receiver) = with_tokens("cut-off", &tokens, SECRET).await;
+    let worker = system.worker();
+    deliver(&system, &receiver, "evt_1").await;
+    tokens.refuse(true);
+    let red = poll(DEADLINE, || {
+        let (status, text) = worker.get("/readyz");
+        status == 503 && text.contains("no token for Kafka from http://127.0.0.1")
+    });
+    assert!(red, "{}\n{}", worker.get("/readyz").1, worker.log());
+    assert_no_secret(&worker.get("/readyz").1);
+    tokens.refuse(false);
+    let green = poll(DEADLINE, || worker.get("/readyz").0 == 200);
+    assert!(green, "{}\n{}", worker.get("/readyz").1, worker.log());
+    deliver(&system, &receiver, "evt_2").await;
+    assert_no_secret(&worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_ends_the_start_soon_with_the_remedy_and_without_the_secret() {
+    let tokens = Tokens::start(Duration::from_secs(60)).await;
+    let wrong = format!("{SECRET}-wrong");
+    let (system, _receiver) = with_tokens("wrong", &tokens, &wrong).await;
+    let expected = format!(
+        "no token for Kafka from {}: it answered HTTP 401 (invalid_client); check \
+         sasl.oauthbearer.client.id and sasl.oauthbearer.client.secret in kafka.properties\n",
+        tokens.url()
+    );
+    for arguments in [&["topics", "check"] as &[_], &["worker"], &["publish"], &["dlq", "list"]] {
+        let begun = Instant::now();
+        let output = run(&system, arguments, "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.ends_with(&expected), "{arguments:?}: {said}");
+        assert_no_secret(&said);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+    assert_eq!(tokens.given(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_the_admin_client_says_that_it_cannot_sign_in_with_tokens() {
+    let tokens = Tokens::start(Duration::from_secs(60)).await;
+    let (system, _receiver) = with_tokens("admin", &tokens, SECRET).await;
+    for arguments in [&["topics", "check"] as &[_], &["topics", "create"], &["worker"]] {
+        let output = run(&system, arguments, "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        let expected = "Kafka's admin client cannot sign in with OAUTHBEARER in this version";
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_commands_sign_in_with_tokens_too() {
+    let tokens = Tokens::start(Duration::from_secs(60)).await;
+    let (system, _receiver) = with_tokens("commands", &tokens, SECRET).await;
+    let publish = run(&system, &["publish"], &event("evt_1", "acme"));
+    let said = String::from_utf8_lossy(&publish.stderr);
+    assert_eq!((publish.status.code(), &*said), (Some(0), "published 1, refused 0\n"));
+    assert_eq!(system.records(&system.topics().completions()).len(), 1);
+    let list = run(&system, &["dlq", "list"], "");
+    assert_eq!(list.status.code(), Some(0), "{}", String::from_utf8_lossy(&list.stderr));
+    assert_eq!(tokens.given(), 2, "one for each command");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_signs_in_with_scram() {
+    let scram = [
+        ("sasl.mechanism", "SCRAM-SHA-256"),
+        ("sasl.username", "alice"),
+        ("sasl.password", PASSWORD),
+    ];
+    let (system, receiver) = system("scram", &scram).await;
+    let worker = system.worker();
+    deliver(&system, &receiver, "evt_1").await;
+    let check = run(&system, &["topics", "check"], "");
+    assert_no_secret(&String::from_utf8_lossy(&check.stderr));
+    let (status, log) = Worker::stop(worker);
+    assert!(status.success(), "{log}");
+    assert_no_secret(&log);
+}
