@@ -23,7 +23,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use self::{runs::Bench, summary::Summary};
+use self::{
+    runs::{Bench, FULL_LOAD},
+    summary::Summary,
+};
 
 /// Measures delivery from a real Kafka.
 #[derive(Debug, Parser)]
@@ -80,7 +83,10 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         bench.ratio(64, &mut summary)?;
         bench.ratio(256, &mut summary)?;
     }
-    let half = || summary.median("drain_per_second_256").unwrap_or_default() / 2.0;
+    for _ in 0..drains {
+        bench.full_load(&mut summary)?;
+    }
+    let half = || summary.median(FULL_LOAD).unwrap_or_default() / 2.0;
     let rate = arguments.rate.unwrap_or_else(half);
     for _ in 0..arguments.runs {
         bench.latency(rate, &mut summary)?;

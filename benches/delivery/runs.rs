@@ -21,6 +21,8 @@ const FILLED: &str = "bench";
 const PACED: &str = "bench-live";
 /// How long the bare client runs.
 const BARE: Duration = Duration::from_secs(3);
+/// Name of the figure of which half is half load.
+pub const FULL_LOAD: &str = "full_load_per_second";
 /// How long events are published at half load.
 const LIVE_TIME: Duration = Duration::from_secs(6);
 /// Events that open connections before latency is measured.
@@ -93,8 +95,34 @@ impl Bench {
         Ok(())
     }
 
+    /// Deliveries per second while the machine publishes as fast as it can beside them: the full
+    /// load of which latency is measured at half.
+    pub fn full_load(&mut self, summary: &mut Summary) -> anyhow::Result<()> {
+        let (mut worker, mut publisher) = self.warm()?;
+        let count = self.events;
+        publisher.fill(count)?;
+        let stats = self.until(&mut worker, |stats| stats.count >= count)?;
+        worker.stop()?;
+        eprintln!("published and delivered at once: {:.0}/s", per_second(&stats));
+        summary.add(FULL_LOAD, "deliveries/s", per_second(&stats));
+        Ok(())
+    }
+
     /// From publish to acknowledgement while events come at this rate.
-    pub fn latency(&mut self, per_second: f64, summary: &mut Summary) -> anyhow::Result<()> {
+    pub fn latency(&mut self, rate: f64, summary: &mut Summary) -> anyhow::Result<()> {
+        let (mut worker, mut publisher) = self.warm()?;
+        let count = publisher.pace(rate, LIVE_TIME)?;
+        let stats = self.until(&mut worker, |stats| stats.count >= count)?;
+        worker.stop()?;
+        eprintln!("{rate:.0}/s: p50 {} µs, p99 {} µs", stats.p50_us, stats.p99_us);
+        summary.add("latency_load_per_second", "events/s", rate);
+        summary.add("latency_p50_ms", "ms", as_f64(stats.p50_us) / 1_000.0);
+        summary.add("latency_p99_ms", "ms", as_f64(stats.p99_us) / 1_000.0);
+        Ok(())
+    }
+
+    /// A worker that has opened its connections, and its publisher; nothing is counted yet.
+    fn warm(&mut self) -> anyhow::Result<(Worker, Publisher)> {
         self.receiver.reset()?;
         let plan = Plan {
             prefix: PACED,
@@ -108,14 +136,7 @@ impl Bench {
         publisher.fill(WARM)?;
         self.until(&mut worker, |stats| stats.count >= WARM)?;
         self.receiver.reset()?;
-        let count = publisher.pace(per_second, LIVE_TIME)?;
-        let stats = self.until(&mut worker, |stats| stats.count >= count)?;
-        worker.stop()?;
-        eprintln!("{per_second:.0}/s: p50 {} µs, p99 {} µs", stats.p50_us, stats.p99_us);
-        summary.add("latency_load_per_second", "events/s", per_second);
-        summary.add("latency_p50_ms", "ms", as_f64(stats.p50_us) / 1_000.0);
-        summary.add("latency_p99_ms", "ms", as_f64(stats.p99_us) / 1_000.0);
-        Ok(())
+        Ok((worker, publisher))
     }
 
     /// Where the worker's processor time went, by thread.
