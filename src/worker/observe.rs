@@ -16,26 +16,19 @@ use crate::{
 
 /// Everything that watches and never decides.
 pub struct Observer {
-    metrics: Arc<Metrics>,
-    log: Option<AttemptsLog>,
-    status: watch::Sender<Value>,
-    sources: Vec<Source>,
-    worker: String,
-    merchants: usize,
+    pub metrics: Arc<Metrics>,
+    /// The delivery log, unless it is switched off.
+    pub log: Option<AttemptsLog>,
+    pub status: watch::Sender<Value>,
+    /// What gauges are kept for.
+    pub sources: Vec<Source>,
+    /// Name of this worker.
+    pub worker: String,
+    /// How many are known.
+    pub merchants: usize,
 }
 
 impl Observer {
-    pub fn new(
-        metrics: Arc<Metrics>,
-        log: Option<AttemptsLog>,
-        status: watch::Sender<Value>,
-        sources: Vec<Source>,
-        worker: String,
-        merchants: usize,
-    ) -> Self {
-        Self { metrics, log, status, sources, worker, merchants }
-    }
-
     pub fn report(&mut self, report: Report) {
         match report {
             Report::EventResolved { outcome } => self.metrics.event(outcome),

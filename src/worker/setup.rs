@@ -206,14 +206,14 @@ pub async fn start(
     let http = Http { client, clock: clock.clone() };
     let limit = settings.config.delivery.max_in_flight as usize;
     let (attempts, attempted) = Attempts::new(http, clock.clone(), limit);
-    let observer = Observer::new(
-        shown.metrics,
+    let observer = Observer {
+        metrics: shown.metrics,
         log,
-        shown.status,
-        settings.sources(),
-        settings.worker.clone(),
-        engine.merchants(),
-    );
+        status: shown.status,
+        sources: settings.sources(),
+        worker: settings.worker.clone(),
+        merchants: engine.merchants(),
+    };
     let worker = Worker {
         engine,
         clock,
