@@ -27,6 +27,14 @@ use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+/// A silent connection is probed so often.
+const PROBE: Duration = Duration::from_secs(15);
+/// It is closed when so many probes in a row found nobody.
+const PROBES: u32 = 3;
+/// A connection is closed when what was sent is not acknowledged for so long.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 /// A name that did not resolve, recognisable among the causes of an error.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unresolved {
@@ -63,9 +71,7 @@ impl Dial {
             .dangerous() // only for those who bring a verifier that is not that of the platform
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        let mut tcp = HttpConnector::new_with_resolver(Resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
+        let tcp = tcp(Resolver, timeout);
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         let builder = if allow_http { builder.https_or_http() } else { builder.https_only() };
         Ok(Self { connector: builder.enable_all_versions().wrap_connector(tcp), timeout })
@@ -89,6 +95,22 @@ impl Service<Uri> for Dial {
                 .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
         })
     }
+}
+
+/// `timeout` is divided among the addresses of a name: a silent one leaves time for the next.
+fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(timeout));
+    // One HTTP/2 connection serves a busy host without ever being idle: were its other end gone,
+    // every attempt would time out on it until the kernel gave up, a quarter of an hour later.
+    tcp.set_keepalive(Some(PROBE));
+    tcp.set_keepalive_interval(Some(PROBE));
+    tcp.set_keepalive_retries(Some(PROBES));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    tcp
 }
 
 /// The system's resolver.
@@ -116,3 +138,6 @@ impl Service<Name> for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

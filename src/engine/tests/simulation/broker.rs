@@ -2,10 +2,28 @@
 
 use std::sync::Arc;
 
-use super::{super::scenario::*, Kept, Owed, World, entry};
+use super::{super::scenario::*, Kept, Owed, World, entry, id_of};
 use crate::{engine::*, envelope::Envelope, model::*};
 
 impl World {
+    pub fn publish(&mut self) {
+        let merchant = i32::try_from(self.dice.roll(4)).unwrap();
+        let partition = completions(merchant % 2);
+        let offset = self.end_of(partition);
+        self.published += 1;
+        let event = Event {
+            id: EventId::parse(&format!("evt_{}", self.published)).unwrap(),
+            kind: EventType::parse("payment.completed").unwrap(),
+            happened: self.now,
+            merchant: MerchantId::parse(&id_of(merchant)).unwrap(),
+            resource: None,
+            notify_url: None,
+            body: bytes::Bytes::from_static(b"{}"),
+        };
+        let envelope = fresh_envelope(self.now, partition, offset);
+        self.append(partition, Arc::new(event), envelope);
+    }
+
     pub fn append(&mut self, partition: Partition, event: Arc<Event>, envelope: Envelope) {
         // Control records take offsets too.
         let gap = i64::from(self.dice.one_in(5));

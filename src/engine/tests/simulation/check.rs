@@ -1,0 +1,25 @@
+//! What holds whenever the engine has nothing more to say.
+
+use super::{super::scenario::*, World};
+use crate::engine::lane::Lane;
+
+impl World {
+    pub fn check(&mut self) {
+        let status = self.engine.status(self.now, 0);
+        for one in &status.partitions {
+            let most = self.bounds.hold.records + 2;
+            assert!(one.unresolved <= most, "{} holds {}", one.partition, one.unresolved);
+        }
+        assert_eq!(status.in_flight, self.attempts.len());
+        let lanes = &self.engine.lanes;
+        assert_eq!(lanes.startable(), lanes.lanes().map(Lane::startable).sum::<usize>());
+        // Looking at every partition anew finds nothing that a wake-up forgot.
+        self.engine.read_on();
+        self.engine.resume_what_fits();
+        let forgotten = self.engine.poll_command(self.now);
+        assert!(forgotten.is_none(), "this was forgotten: {forgotten:?}");
+        self.sated |= self.engine.sated;
+        let soon = self.engine.poll_timeout();
+        assert!(soon.is_none_or(|at| at + seconds(3) > self.now), "a timer was left behind");
+    }
+}
