@@ -77,10 +77,15 @@ pub async fn fetch(grant: &Grant, clock: &Clock) -> Result<Token, Error> {
 
 /// An error that names the endpoint, but not its query.
 pub fn error(grant: &Grant, why: impl Into<String>, remedy: &'static str) -> Error {
+    Error { endpoint: shown(grant), why: why.into(), remedy }
+}
+
+/// The endpoint without its query, which may hold a key.
+pub fn shown(grant: &Grant) -> String {
     let mut endpoint = grant.endpoint.clone();
     endpoint.set_query(None);
     endpoint.set_fragment(None);
-    Error { endpoint: endpoint.into(), why: why.into(), remedy }
+    endpoint.into()
 }
 
 type Trouble = (String, &'static str);

@@ -184,7 +184,7 @@ fn parse_endpoint(text: &str) -> Result<Url, &'static str> {
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Grant")
-            .field("endpoint", &self.endpoint.as_str())
+            .field("endpoint", &super::endpoint::shown(self))
             .field("client_id", &self.client_id)
             .field("scope", &self.scope)
             .field("authorities", &self.authorities)

@@ -18,6 +18,8 @@ use crate::clock::Clock;
 
 /// Part of its life after which a token is renewed; librdkafka asks after 80 %.
 const RENEW_AFTER: f64 = 0.6;
+/// A token is renewed at the earliest after this, however short it lives.
+const SOONEST: Duration = Duration::from_secs(1);
 /// Pause after a failed attempt.
 const RETRY: Duration = Duration::from_secs(5);
 /// A client waits so long for the first token: for one attempt, and a margin.
@@ -125,7 +127,7 @@ impl Shared {
             state.fetching = false;
             let pause = match result {
                 Ok(token) => {
-                    let pause = token.life.mul_f64(RENEW_AFTER);
+                    let pause = token.life.mul_f64(RENEW_AFTER).max(SOONEST);
                     state.failure = None;
                     state.token = Some(token);
                     pause
