@@ -20,9 +20,13 @@ use super::{
 const FILLED: &str = "bench";
 const PACED: &str = "bench-live";
 /// How long the bare client runs.
-const BARE: Duration = Duration::from_secs(3);
+const BARE: Duration = Duration::from_secs(5);
 /// Name of the figure of which half is half load.
 pub const FULL_LOAD: &str = "full_load_per_second";
+/// Milliseconds that a publisher gathers a batch, where only how many counts.
+const FILLING_LINGER: &str = "20";
+/// The same where latency is measured: librdkafka's default, which payment services have too.
+const ORDINARY_LINGER: &str = "5";
 /// How long events are published at half load.
 const LIVE_TIME: Duration = Duration::from_secs(6);
 /// Events that open connections before latency is measured.
@@ -53,7 +57,7 @@ impl Bench {
         topics::create(&bootstrap, FILLED)?;
         topics::create(&bootstrap, PACED)?;
         eprintln!("filling a topic with {events} events");
-        Publisher::new(&bootstrap, FILLED, "20")?.fill(events)?;
+        Publisher::new(&bootstrap, FILLED, FILLING_LINGER)?.fill(events)?;
         let receiver = Receiver::start()?;
         let directory = directory.to_owned();
         Ok(Self { bootstrap, receiver, events, directory, profile: BTreeMap::new() })
@@ -132,7 +136,7 @@ impl Bench {
             attempts_log: true,
         };
         let mut worker = self.start(plan)?;
-        let mut publisher = Publisher::new(&self.bootstrap, PACED, "1")?;
+        let mut publisher = Publisher::new(&self.bootstrap, PACED, ORDINARY_LINGER)?;
         publisher.fill(WARM)?;
         self.until(&mut worker, |stats| stats.count >= WARM)?;
         self.receiver.reset()?;
