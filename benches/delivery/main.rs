@@ -34,7 +34,7 @@ struct Arguments {
     /// Repetitions of every measurement
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Events in the filled topic: enough that growing the memory at the start does not count
+    /// Events in the filled topic: many, so that growing the memory at the start counts little
     #[arg(long, default_value_t = 300_000)]
     events: u64,
     /// Measures only the latency, while so many events a second are published
