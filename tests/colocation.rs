@@ -102,7 +102,6 @@ impl Scene {
             bootstrap_servers: broker().bootstrap(),
             group: self.group.clone(),
             properties: properties.map(|(key, value)| (key.into(), value.into())).into(),
-            tokens: None,
         };
         let start =
             Consumer::start(&settings, self.names.clone(), &self.ladder, None, Clock::new());

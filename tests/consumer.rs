@@ -65,7 +65,6 @@ impl Fixture {
             bootstrap_servers: self.bootstrap.clone(),
             group: "workers".into(),
             properties: properties.map(|(key, value)| (key.into(), value.into())).into(),
-            tokens: None,
         };
         let clock = Clock::without_offset();
         let (handle, inputs) =

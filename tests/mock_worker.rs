@@ -111,7 +111,7 @@ impl Fixture {
     fn clients(&self) -> ClientSettings {
         let properties = std::collections::BTreeMap::new();
         let bootstrap_servers = self.cluster.bootstrap_servers();
-        ClientSettings { bootstrap_servers, group: "mock".into(), properties, tokens: None }
+        ClientSettings { bootstrap_servers, group: "mock".into(), properties }
     }
 
     fn publish(&self, ids: &[&str]) {

@@ -111,7 +111,6 @@ impl Scene {
             bootstrap_servers: self.bootstrap.clone(),
             group: self.group.clone(),
             properties: BTreeMap::new(),
-            tokens: None,
         };
         let names = self.names.clone();
         let start = Consumer::start(&settings, names, &ladder(), first_start, Clock::new());

@@ -26,7 +26,6 @@ fn client() -> ClientSettings {
         bootstrap_servers: broker().bootstrap(),
         group: "records".to_owned(),
         properties: BTreeMap::from([quick]),
-        tokens: None,
     }
 }
 
@@ -34,7 +33,7 @@ async fn topic(name: &str, partitions: i32, settings: &[(&'static str, &str)]) -
     let name = broker().prefix(name);
     let settings = settings.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
     let new = New { name: name.clone(), partitions, replicas: 1, settings };
-    Admin::new(&client()).unwrap().create(&[new]).await.unwrap();
+    Admin::new(&client()).await.unwrap().create(&[new]).await.unwrap();
     name
 }
 

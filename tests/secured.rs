@@ -100,15 +100,6 @@ async fn a_worker_with_short_lived_tokens_delivers_commits_and_goes_on_when_they
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_clients_of_a_worker_share_one_token() {
-    let tokens = Tokens::start(Duration::from_secs(3_600)).await;
-    let (system, receiver) = with_tokens("shared", &tokens, SECRET).await;
-    let _worker = system.worker();
-    deliver(&system, &receiver, "evt_1").await;
-    assert_eq!(tokens.given(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_gets_no_more_tokens_is_not_ready_until_it_does() {
     let tokens = Tokens::start(SHORT).await;
     let (system, receiver) = with_tokens("cut-off", &tokens, SECRET).await;
@@ -151,16 +142,79 @@ async fn a_wrong_secret_ends_the_start_soon_with_the_remedy_and_without_the_secr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_needs_the_admin_client_says_that_it_cannot_sign_in_with_tokens() {
+async fn a_token_endpoint_that_hangs_ends_the_start_in_ten_seconds() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/oauth2/token", silent.local_addr().unwrap());
     let tokens = Tokens::start(Duration::from_secs(60)).await;
-    let (system, _receiver) = with_tokens("admin", &tokens, SECRET).await;
-    for arguments in [&["topics", "check"] as &[_], &["topics", "create"], &["worker"]] {
-        let output = run(&system, arguments, "");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-        let expected = "Kafka's admin client cannot sign in with OAUTHBEARER in this version";
-        assert!(said.contains(expected), "{arguments:?}: {said}");
-    }
+    let (mut system, _receiver) = with_tokens("hangs", &tokens, SECRET).await;
+    system.set("kafka.properties.sasl_oauthbearer_token_endpoint_url", &address);
+    let begun = Instant::now();
+    let output = run(&system, &["topics", "check"], "");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let why =
+        "it or the brokers do not answer within 10 s; check sasl.oauthbearer.token.endpoint.url";
+    assert!(said.contains(&format!("no token for Kafka from {address}: {why}")), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(18), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_is_trusted_by_its_certificate_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let certificate = directory.path().join("ca.pem");
+    let tokens = Tokens::start_tls(Duration::from_secs(60), &certificate).await;
+    let (mut system, _receiver) = with_tokens("untrusted", &tokens, SECRET).await;
+    let output = run(&system, &["dlq", "list"], "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let start = format!("paynotify: no token for Kafka from {}: ", tokens.url());
+    let remedy = "; check https.ca.location or https.ca.pem in kafka.properties\n";
+    assert!(said.contains(&start) && said.ends_with(remedy), "{said}");
+    assert_eq!(tokens.given(), 0, "an unknown endpoint never sees the secret");
+
+    system.set("kafka.properties.https_ca_location", certificate.to_str().unwrap());
+    let output = run(&system, &["dlq", "list"], "");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(tokens.given() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_is_reached_through_the_proxy_of_the_environment() {
+    let tokens = Tokens::start(Duration::from_secs(60)).await;
+    let (mut system, _receiver) = with_tokens("proxy", &tokens, SECRET).await;
+    let hidden = "http://127.0.0.1:1/oauth2/token";
+    system.set("kafka.properties.sasl_oauthbearer_token_endpoint_url", hidden);
+    let output = run(&system, &["dlq", "list"], "");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let remedy =
+        "; check sasl.oauthbearer.token.endpoint.url in kafka.properties, and the network\n";
+    assert!(said.contains("Could not connect") && said.ends_with(remedy), "{said}");
+    let mut command = system.command(&["dlq", "list"]);
+    let output = command.env("http_proxy", tokens.url()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(tokens.given() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admin_clients_sign_in_with_tokens() {
+    let tokens = Tokens::start(Duration::from_secs(60)).await;
+    let (system, receiver) = with_tokens("admin", &tokens, SECRET).await;
+    let create = run(&system, &["topics", "create", "--partitions", "4"], "");
+    let said = String::from_utf8_lossy(&create.stdout);
+    let grown = json!({ "topic": "admin", "did": "grown", "from": 2, "to": 4 });
+    assert!(
+        said.lines().any(|line| serde_json::from_str(line).ok() == Some(grown.clone())),
+        "{said}"
+    );
+    let check = run(&system, &["topics", "check"], "");
+    let said = String::from_utf8_lossy(&check.stderr);
+    assert!(said.contains("settings are unsafe, see above"), "one broker is not safe: {said}");
+    let worker = system.worker();
+    deliver(&system, &receiver, "evt_1").await;
+    let (_, log) = worker.stop();
+    assert!(!log.contains("the topics were not checked"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +227,6 @@ async fn short_commands_sign_in_with_tokens_too() {
     assert_eq!(system.records(&system.topics().completions()).len(), 1);
     let list = run(&system, &["dlq", "list"], "");
     assert_eq!(list.status.code(), Some(0), "{}", String::from_utf8_lossy(&list.stderr));
-    assert_eq!(tokens.given(), 2, "one for each command");
 }
 
 #[tokio::test(flavor = "multi_thread")]

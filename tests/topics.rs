@@ -26,7 +26,6 @@ fn client(group: &str) -> ClientSettings {
         bootstrap_servers: broker().bootstrap(),
         group: group.to_owned(),
         properties: BTreeMap::new(),
-        tokens: None,
     }
 }
 
@@ -122,7 +121,7 @@ async fn found(name: &str, topic: &str, partitions: i32, setting: (&'static str,
     let plan = topics::plan::plan(&settings, 1).into_iter().find(|plan| plan.name == full);
     let mut new: New = plan.unwrap().to_new(partitions);
     new.settings.insert(setting.0, setting.1.to_owned());
-    Admin::new(&client).unwrap().create(&[new]).await.unwrap();
+    Admin::new(&client).await.unwrap().create(&[new]).await.unwrap();
     create(&client, &settings).await.unwrap();
     let mut findings = topics::check(&client, &settings).await.unwrap();
     assert_eq!(findings.len(), 1, "{findings:?}");
@@ -160,7 +159,7 @@ async fn unequal_partition_counts_are_found() {
     let prefix = broker().prefix("unequal");
     let (client, settings) = (client(&prefix), settings(&prefix));
     create(&client, &settings).await.unwrap();
-    Admin::new(&client).unwrap().grow(&format!("{prefix}.delay.1h"), 4).await.unwrap();
+    Admin::new(&client).await.unwrap().grow(&format!("{prefix}.delay.1h"), 4).await.unwrap();
     let findings = topics::check(&client, &settings).await.unwrap();
     let texts: Vec<_> = findings.iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::kafka::{
     ClientSettings, client,
-    login::{self, properties::Refusal},
+    login::properties::{self, Refusal},
 };
 
 use super::reader::Reader;
@@ -18,8 +18,6 @@ pub struct Kafka {
     pub group: String,
     /// Further properties of librdkafka, for every client.
     pub properties: Properties,
-    /// Where tokens come from, if the properties said OAUTHBEARER; they no longer do then.
-    pub tokens: Option<login::Source>,
 }
 
 /// Properties of librdkafka; secrets among them are never printed.
@@ -35,7 +33,6 @@ impl Default for Kafka {
             bootstrap_servers: "127.0.0.1:9092".to_owned(),
             group: "paynotify".to_owned(),
             properties: Properties::default(),
-            tokens: None,
         }
     }
 }
@@ -59,13 +56,8 @@ impl Kafka {
                 reader.refuse(&key, refused.why, "remove it");
             }
         }
-        match login::properties::take(&mut self.properties.0) {
-            Ok(grant) => self.tokens = grant.map(login::Source::new),
-            Err(refusals) => {
-                for Refusal { key, what, remedy } in refusals {
-                    reader.refuse(&format!("kafka.properties.{key}"), what, remedy);
-                }
-            }
+        for Refusal { key, what, remedy } in properties::check(&self.properties.0) {
+            reader.refuse(&format!("kafka.properties.{key}"), what, remedy);
         }
     }
 
@@ -75,7 +67,6 @@ impl Kafka {
             bootstrap_servers: self.bootstrap_servers.clone(),
             group: self.group.clone(),
             properties: self.properties.0.clone(),
-            tokens: self.tokens.clone(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Broker {
     /// Deletes what is ours.
     pub async fn end(self) -> Result<(), Error> {
         let Self::Real { client, topics } = self else { return Ok(()) };
-        Ok(Admin::new(&client)?.delete(&topics).await?)
+        Ok(Admin::new(&client).await?.delete(&topics).await?)
     }
 }
 

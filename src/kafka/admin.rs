@@ -61,9 +61,13 @@ pub struct New {
 pub type TopicConfigs = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Admin {
-    /// Makes the client; connects later.
-    pub fn new(settings: &ClientSettings) -> Result<Self, Error> {
-        let client = open::admin(settings, &settings.admin()?, LogContext::new(settings))?;
+    /// Makes the client, which connects later; only tokens have to be there.
+    pub async fn new(settings: &ClientSettings) -> Result<Self, Error> {
+        let probe = settings.clone();
+        let cancelled = |_| unreachable(&settings.bootstrap_servers, KafkaError::Canceled);
+        spawn_blocking(move || open::sign_in(&probe)).await.map_err(cancelled)??;
+        let context = LogContext::new(settings);
+        let client = open::client("admin client", &settings.admin()?, context)?;
         Ok(Self { client: Arc::new(client), servers: settings.bootstrap_servers.clone() })
     }
 
@@ -77,11 +81,8 @@ impl Admin {
                 topics: metadata.topics().iter().map(shape).collect(),
             })
         });
-        let unreachable = |source| Error::Unreachable { servers: self.servers.clone(), source };
-        match metadata.await {
-            Ok(answer) => answer.map_err(unreachable),
-            Err(_) => Err(unreachable(KafkaError::Canceled)),
-        }
+        let answer = metadata.await.unwrap_or(Err(KafkaError::Canceled));
+        answer.map_err(|source| unreachable(&self.servers, source))
     }
 
     /// Creates topics; says which were new, since another run may come first.
@@ -173,6 +174,10 @@ async fn within<T>(
         Ok(answer) => answer.map_err(|source| Error::Operation { action, topic: topic(), source }),
         Err(_) => Err(Error::Deadline { action, topic: topic(), after: DEADLINE }),
     }
+}
+
+fn unreachable(servers: &str, source: KafkaError) -> Error {
+    Error::Unreachable { servers: servers.to_owned(), source }
 }
 
 fn failed(action: &'static str, topic: &str, code: RDKafkaErrorCode) -> Error {

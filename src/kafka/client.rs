@@ -1,15 +1,15 @@
 //! Settings of every Kafka client: safe defaults, whatever the user adds, and what is refused.
 
-use std::{collections::BTreeMap, error::Error as StdError, fmt};
+use std::{collections::BTreeMap, fmt};
 
 use rdkafka::{
-    ClientConfig, ClientContext, client::OAuthToken, config::RDKafkaLogLevel,
-    consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode,
+    ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext,
+    error::KafkaError, types::RDKafkaErrorCode,
 };
 
 use super::{
     Error, UnsafeProperty,
-    login::{self, Login, SignsIn},
+    login::{Login, properties},
 };
 
 /// How to reach Kafka, and as whom.
@@ -21,14 +21,13 @@ pub struct ClientSettings {
     pub group: String,
     /// Any librdkafka property; those that break the promise are refused.
     pub properties: BTreeMap<String, String>,
-    /// Where tokens come from, if the properties say OAUTHBEARER; clones share it.
-    pub tokens: Option<login::Source>,
 }
 
 /// Sends librdkafka's log lines and errors to `tracing`; the context of clients without another.
 #[derive(Debug, Default)]
 pub struct LogContext {
-    login: Login,
+    /// What it hears about its tokens.
+    pub login: Login,
 }
 
 /// Defaults of every client. The user's properties come over them.
@@ -178,9 +177,14 @@ impl ClientSettings {
         self.configuration(&[])
     }
 
-    /// What one client signs in with.
+    /// Whether clients sign in with OAUTHBEARER.
+    pub fn uses_tokens(&self) -> bool {
+        properties::uses_tokens(&self.properties)
+    }
+
+    /// For the context of one client.
     pub fn login(&self) -> Login {
-        Login::new(self.tokens.clone())
+        Login::new(properties::shown_endpoint(&self.properties))
     }
 
     fn configuration(&self, defaults: &[(&str, &str)]) -> Result<ClientConfig, Error> {
@@ -193,9 +197,12 @@ impl ClientSettings {
             config.set(key, value);
         }
         config.set("bootstrap.servers", &self.bootstrap_servers);
-        if self.uses_tls() && !self.names_authorities() {
-            // OpenSSL is linked statically and knows no default path.
+        // OpenSSL is linked statically and knows no default path.
+        if self.uses_tls() && !self.names_authorities("ssl.ca.") {
             config.set("ssl.ca.location", "probe");
+        }
+        if self.uses_tokens() && !self.names_authorities("https.ca.") {
+            config.set("https.ca.location", "probe");
         }
         // Without this, librdkafka's level would be that of the `log` crate, which nobody sets.
         let debug = self.properties.contains_key("debug");
@@ -208,8 +215,8 @@ impl ClientSettings {
         protocol.is_some_and(|name| name.trim().to_ascii_lowercase().ends_with("ssl"))
     }
 
-    fn names_authorities(&self) -> bool {
-        self.properties.keys().any(|key| key.starts_with("ssl.ca."))
+    fn names_authorities(&self, prefix: &str) -> bool {
+        self.properties.keys().any(|key| key.starts_with(prefix))
     }
 }
 
@@ -223,7 +230,6 @@ impl fmt::Debug for ClientSettings {
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("group", &self.group)
             .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
-            .field("tokens", &self.tokens)
             .finish()
     }
 }
@@ -242,7 +248,7 @@ pub fn is_secret(key: &str) -> bool {
         "oauthbearer.config",
     ];
     let key = key.to_ascii_lowercase();
-    key != login::properties::ENDPOINT && MARKS.iter().any(|mark| key.contains(mark))
+    key != properties::ENDPOINT && MARKS.iter().any(|mark| key.contains(mark))
 }
 
 /// Writes a log line of librdkafka to `tracing`, for [`ClientContext::log`].
@@ -281,25 +287,13 @@ impl LogContext {
     }
 }
 
-impl SignsIn for LogContext {
-    fn login(&self) -> &Login {
-        &self.login
-    }
-}
-
 impl ClientContext for LogContext {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        self.login.token()
-    }
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
+        self.login.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
+        log_error(&error, &self.login.reason(reason));
     }
 
     fn stats_raw(&self, _: &[u8]) {}

@@ -86,11 +86,11 @@ impl Consumer {
         // Ends of partitions tell how far control records reach.
         config.set("enable.partition.eof", "true");
         let (sender, inputs) = mpsc::channel(CHANNEL);
-        let shared = Arc::new(Shared::new(topics, clock, settings.tokens.clone(), sender));
+        let shared = Arc::new(Shared::new(topics, clock, settings.login(), sender));
         let grades = ladder.grades().to_vec();
         let group = settings.group.clone();
         let membership = Membership::new(Arc::clone(&shared), group, grades, 0, first_start);
-        let consumer = create(settings, &config, Arc::clone(&shared), membership)?;
+        let consumer = create(&config, Arc::clone(&shared), membership)?;
         let count = partition_count(&consumer, &shared, ladder, settings)?;
         let intake = split_all(&consumer, &shared, ladder, count);
         consumer.context().membership().count = count;
@@ -159,15 +159,13 @@ impl ConsumerHandle {
 }
 
 fn create(
-    settings: &ClientSettings,
     config: &ClientConfig,
     shared: Arc<Shared>,
     membership: Membership,
 ) -> Result<Arc<BaseConsumer<Context>>, Error> {
     let waker = Arc::clone(&shared);
-    let login = settings.login();
-    let context = Context { shared, membership: Mutex::new(membership), login };
-    let mut consumer = open::consumer(settings, config, context)?;
+    let context = Context { shared, membership: Mutex::new(membership) };
+    let mut consumer: BaseConsumer<Context> = open::client("consumer", config, context)?;
     consumer.set_nonempty_callback(move || waker.wake());
     Ok(Arc::new(consumer))
 }

@@ -37,12 +37,6 @@ pub enum Error {
     /// There is no token to sign in with.
     #[error(transparent)]
     Login(#[from] login::Error),
-    /// The admin client knows no tokens.
-    #[error(
-        "Kafka's admin client cannot sign in with OAUTHBEARER in this version; for `paynotify \
-         topics` use another mechanism, such as SCRAM"
-    )]
-    AdminLogin,
     /// No answer from any broker.
     #[error(
         "no Kafka broker answers at {servers}: {source}; check kafka.bootstrap_servers and that \
@@ -100,7 +94,6 @@ impl Error {
             | Self::Operation { source, .. } => is_fatal(source),
             Self::Unsafe(_)
             | Self::Login(_)
-            | Self::AdminLogin
             | Self::MissingTopic { .. }
             | Self::Deadline { .. }
             | Self::Thread { .. } => false,

@@ -20,3 +20,4 @@ pub mod topics;
 pub use client::{ClientSettings, LogContext};
 pub use error::{Error, UnsafeProperty};
 pub use names::TopicNames;
+pub use open::sign_in;

@@ -1,67 +1,72 @@
-//! Makes clients that can sign in, or says why not: every client of the program begins here.
+//! Makes clients, and sees that they can sign in.
 
 use std::time::{Duration, Instant};
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    admin::AdminClient,
     config::FromClientConfigAndContext,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
-    producer::{ProducerContext, ThreadedProducer},
 };
 
-use super::{ClientSettings, Error, login::SignsIn};
+use super::{ClientSettings, Error, LogContext};
 
-/// The token is there before the client is; it only has to ask.
-const ASKING: Duration = Duration::from_secs(1);
+/// How long the first token and the first answer of a broker may take together.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// One look at a client's events.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// A consumer that has its token. Blocks while the first token of this process is fetched.
-pub fn consumer<C: ConsumerContext + SignsIn>(
-    settings: &ClientSettings,
-    config: &ClientConfig,
-    context: C,
-) -> Result<BaseConsumer<C>, Error> {
-    let consumer: BaseConsumer<C> = client("consumer", settings, config, context)?;
-    // It asks only when it is polled, and what is asked of it before would time out.
-    let end = Instant::now() + ASKING;
-    while consumer.context().login().is_awaited() && Instant::now() < end {
-        drop(consumer.poll(GLANCE));
-    }
-    Ok(consumer)
-}
-
-/// A producer, whose own thread asks for its token. Blocks as [`consumer`] does.
-pub fn producer<C: ProducerContext + 'static>(
-    settings: &ClientSettings,
-    config: &ClientConfig,
-    context: C,
-) -> Result<ThreadedProducer<C>, Error> {
-    client("producer", settings, config, context)
-}
-
-/// An admin client. Blocks as [`consumer`] does.
-pub fn admin<C: ClientContext>(
-    settings: &ClientSettings,
-    config: &ClientConfig,
-    context: C,
-) -> Result<AdminClient<C>, Error> {
-    let client = client("admin client", settings, config, context)?;
-    // Nothing in rust-rdkafka 0.39 serves the question for a token that an admin client asks.
-    if settings.tokens.is_some() { Err(Error::AdminLogin) } else { Ok(client) }
-}
-
-fn client<C: ClientContext, T: FromClientConfigAndContext<C>>(
+/// A client that connects later; `name` is for the error.
+pub fn client<C: ClientContext, T: FromClientConfigAndContext<C>>(
     name: &'static str,
-    settings: &ClientSettings,
     config: &ClientConfig,
     context: C,
 ) -> Result<T, Error> {
-    if let Some(source) = &settings.tokens {
-        source.token()?;
-    }
     let refused = |source: KafkaError| Error::Client { client: name, source };
     T::from_config_and_context(config, context).map_err(refused)
+}
+
+/// A consumer that has signed in, if tokens are needed for that. Blocks until then, at most ten
+/// seconds.
+pub fn consumer(
+    settings: &ClientSettings,
+    config: &ClientConfig,
+) -> Result<BaseConsumer<LogContext>, Error> {
+    let consumer: BaseConsumer<LogContext> = client("consumer", config, LogContext::new(settings))?;
+    let signed_in = if settings.uses_tokens() { await_token(&consumer) } else { Ok(()) };
+    match signed_in {
+        Ok(()) => Ok(consumer),
+        Err(error) => {
+            // Closing it would wait for its request to an endpoint that may hang.
+            std::mem::forget(consumer);
+            Err(error)
+        }
+    }
+}
+
+/// Sees that clients with these settings get tokens, if they need some: an admin client cannot say
+/// why it gets none, since rust-rdkafka 0.39 serves none of its events. Blocks for ten seconds at most.
+pub fn sign_in(settings: &ClientSettings) -> Result<(), Error> {
+    if settings.uses_tokens() {
+        consumer(settings, &settings.consumer()?)?;
+    }
+    Ok(())
+}
+
+fn await_token(consumer: &BaseConsumer<LogContext>) -> Result<(), Error> {
+    let login = &consumer.context().login;
+    let end = Instant::now() + FIRST_ANSWER;
+    while consumer.client().fetch_cluster_id(GLANCE).is_none() {
+        // Serves what the client has to say.
+        drop(consumer.poll(GLANCE));
+        if let Some(failure) = login.failure() {
+            return Err(failure.into());
+        }
+        if Instant::now() >= end {
+            let seconds = FIRST_ANSWER.as_secs();
+            let why = format!("it or the brokers do not answer within {seconds} s");
+            return Err(login.error(why).into());
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Writes records and tells what the broker said about each; a second flavour only tries.
 
 use std::{
-    error::Error as StdError,
     marker::PhantomData,
     sync::{
         Arc,
@@ -13,7 +12,6 @@ use std::{
 use bytes::Bytes;
 use rdkafka::{
     ClientContext, Message,
-    client::OAuthToken,
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::{Header, OwnedHeaders},
@@ -112,7 +110,7 @@ impl<T: Clone + Send + Sync + 'static> Producer<T> {
         let context = Answers { fatal: Arc::clone(&fatal), login, tokens: PhantomData };
         let mut config = settings.producer()?;
         config.set("queue.buffering.max.messages", IN_FLIGHT.to_string());
-        let inner = open::producer(settings, &config, context)?;
+        let inner = open::client("producer", &config, context)?;
         Ok((Self { inner, answers, fatal }, receiver))
     }
 
@@ -177,7 +175,7 @@ impl Log {
         config.set("linger.ms", "50");
         config.set("batch.size", "131072");
         let context = Dropped { count: Arc::clone(&dropped), login: settings.login() };
-        let inner = open::producer(settings, &config, context)?;
+        let inner = open::client("producer", &config, context)?;
         Ok(Self { inner, dropped })
     }
 
@@ -216,21 +214,15 @@ struct Answers<T> {
 }
 
 impl<T> ClientContext for Answers<T> {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        self.login.token()
-    }
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log_line(level, facility, message);
+        self.login.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         if is_fatal(&error) {
             self.fatal.store(true, Ordering::Release);
         }
-        client::log_error(&error, reason);
+        client::log_error(&error, &self.login.reason(reason));
     }
 
     fn stats_raw(&self, _: &[u8]) {}
@@ -267,14 +259,8 @@ struct Dropped {
 }
 
 impl ClientContext for Dropped {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        self.login.token()
-    }
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log_line(level, facility, message);
+        self.login.log(level, facility, message);
     }
 
     fn stats_raw(&self, _: &[u8]) {}

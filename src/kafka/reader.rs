@@ -192,7 +192,7 @@ fn consumer(settings: &ClientSettings) -> Result<BaseConsumer<LogContext>, Error
     config.set("enable.partition.eof", "true");
     config.set("auto.offset.reset", "earliest");
     config.set("queued.max.messages.kbytes", "16384");
-    open::consumer(settings, &config, LogContext::new(settings))
+    open::consumer(settings, &config)
 }
 
 /// Numbers of the partitions of a topic, in order.

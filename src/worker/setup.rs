@@ -173,6 +173,7 @@ pub async fn start(
 
     let clients = kafka.clone();
     let (producer, delivered, cluster) = blocking(stop, move || {
+        kafka::sign_in(&clients)?;
         let (producer, delivered) = Producer::new(&clients)?;
         let cluster = producer.cluster_id(CLUSTER);
         Ok::<_, Error>((producer, delivered, cluster))

@@ -88,7 +88,6 @@ impl System {
             bootstrap_servers: self.bootstrap.clone(),
             group: self.prefix.clone(),
             properties: BTreeMap::new(),
-            tokens: None,
         }
     }
 

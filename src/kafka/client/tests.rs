@@ -6,7 +6,6 @@ fn settings(properties: &[(&str, &str)]) -> ClientSettings {
         bootstrap_servers: "localhost:9092".into(),
         group: "paynotify".into(),
         properties: properties.collect(),
-        tokens: None,
     }
 }
 
@@ -58,6 +57,26 @@ fn librdkafka_accepts_every_configuration_with_scram_over_tls() {
     for config in [settings.consumer(), settings.producer(), settings.admin()] {
         let config = config.unwrap();
         assert_eq!(config.get("ssl.ca.location"), Some("probe"));
+        config.create_native_config().unwrap();
+    }
+}
+
+#[test]
+fn librdkafka_accepts_every_configuration_with_tokens() {
+    let given = [
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.method", "oidc"),
+        ("sasl.oauthbearer.token.endpoint.url", "https://login.example/token"),
+        ("sasl.oauthbearer.client.id", "paynotify"),
+        ("sasl.oauthbearer.client.secret", "hunter2"),
+        ("sasl.oauthbearer.extensions", "logicalCluster=lkc-1"),
+    ];
+    let settings = settings(&given);
+    assert!(settings.uses_tokens());
+    for config in [settings.consumer(), settings.producer(), settings.admin()] {
+        let config = config.unwrap();
+        assert_eq!(config.get("https.ca.location"), Some("probe"));
         config.create_native_config().unwrap();
     }
 }

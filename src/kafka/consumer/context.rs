@@ -1,13 +1,9 @@
 //! librdkafka's callbacks.
 
-use std::{
-    error::Error,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
-    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
@@ -16,17 +12,13 @@ use rdkafka::{
 };
 
 use super::{membership::Membership, shared::Shared};
-use crate::kafka::{
-    client,
-    login::{Login, SignsIn},
-};
+use crate::kafka::client;
 
 /// Hands rebalances to the membership, and errors to the worker.
 #[derive(Debug)]
 pub struct Context {
     pub shared: Arc<Shared>,
     pub membership: Mutex<Membership>,
-    pub login: Login,
 }
 
 impl Context {
@@ -35,26 +27,15 @@ impl Context {
     }
 }
 
-impl SignsIn for Context {
-    fn login(&self) -> &Login {
-        &self.login
-    }
-}
-
 impl ClientContext for Context {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.login.token()
-    }
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log_line(level, facility, message);
+        self.shared.login.log(level, facility, message);
     }
 
     fn stats_raw(&self, _statistics: &[u8]) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
+        let reason = self.shared.login.reason(reason);
         match error.rdkafka_error_code() {
             // Ends of partitions come by this way too.
             Some(RDKafkaErrorCode::PartitionEOF) => {}
@@ -66,7 +47,7 @@ impl ClientContext for Context {
                 | RDKafkaErrorCode::GroupAuthorizationFailed
                 | RDKafkaErrorCode::UnknownTopicOrPartition,
             ) => self.shared.trouble(format!("{error}: {reason}")),
-            _ => client::log_error(&error, reason),
+            _ => client::log_error(&error, &reason),
         }
     }
 }

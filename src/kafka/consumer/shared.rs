@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::Input;
 use crate::{
     clock::Clock,
-    kafka::{TopicNames, committer::Held, login},
+    kafka::{TopicNames, committer::Held, login::Login},
     model::{Offset, Partition, Source},
 };
 
@@ -27,8 +27,8 @@ const LATE: Duration = Duration::from_secs(5);
 pub struct Shared {
     pub topics: TopicNames,
     pub clock: Clock,
-    /// Where the client has its tokens from, for what is said of trouble.
-    pub tokens: Option<login::Source>,
+    /// What the client hears about its tokens, for what is said of trouble.
+    pub login: Login,
     pub held: Held,
     /// Ends of the logs of what was held when they were last asked for.
     pub ends: Mutex<BTreeMap<Partition, Offset>>,
@@ -56,12 +56,12 @@ impl Shared {
     pub fn new(
         topics: TopicNames,
         clock: Clock,
-        tokens: Option<login::Source>,
+        login: Login,
         inputs: mpsc::Sender<Input>,
     ) -> Self {
         Self {
             topics,
-            tokens,
+            login,
             polled: Mutex::new(clock.instant()),
             clock,
             held: Held::default(),
@@ -136,7 +136,9 @@ impl Shared {
     pub fn trouble(&self, why: impl Into<String>) {
         let mut why = why.into();
         // Without a token no broker answers, so that is what has to be mended.
-        if let Some(failure) = self.tokens.as_ref().and_then(login::Source::failure) {
+        if let Some(failure) = self.login.failure().map(|failure| failure.to_string())
+            && !why.contains(&failure)
+        {
             why = format!("{failure} ({why})");
         }
         tracing::warn!(%why, "trouble with Kafka");
@@ -158,6 +160,7 @@ impl Shared {
 
     /// Tells the worker that Kafka answers again, if it was told otherwise.
     pub fn healthy(&self) {
+        self.login.forget();
         if self.troubled.swap(false, Ordering::AcqRel)
             && self.send(Input::Healthy, Duration::ZERO).is_some()
         {

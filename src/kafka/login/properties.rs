@@ -1,34 +1,9 @@
-//! librdkafka's names for OAUTHBEARER → a typed [`Grant`], or every reason why it is none.
+//! librdkafka's properties for OAUTHBEARER: every reason why a client could not sign in with them,
+//! or would show its secret.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::collections::BTreeMap;
 
-use secrecy::SecretString;
 use url::{Host, Url};
-
-/// Where tokens come from, and as whom.
-pub struct Grant {
-    /// Token endpoint: https, or http on this machine.
-    pub endpoint: Url,
-    /// Who asks.
-    pub client_id: String,
-    /// Proves it.
-    pub client_secret: SecretString,
-    /// What the token is for, where the endpoint wants to know.
-    pub scope: Option<String>,
-    /// Who vouches for the endpoint's certificate.
-    pub authorities: Authorities,
-}
-
-/// Root certificates for the token endpoint; those for the brokers are `ssl.ca.*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authorities {
-    /// Those of the operating system.
-    Platform,
-    /// Only those in this PEM file (`https.ca.location`).
-    File(PathBuf),
-    /// Only these, in PEM (`https.ca.pem`).
-    Pem(String),
-}
 
 /// A property that cannot stand, with its remedy; never repeats a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,119 +16,109 @@ pub struct Refusal {
     pub remedy: String,
 }
 
+/// Name of the property with the token endpoint, whose value is no secret.
+pub const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
+/// How the names of all that is about tokens begin.
+const PREFIX: &str = "sasl.oauthbearer.";
+const MECHANISM: [&str; 2] = ["sasl.mechanism", "sasl.mechanisms"];
 const METHOD: &str = "sasl.oauthbearer.method";
 const GRANT_TYPE: &str = "sasl.oauthbearer.grant.type";
+const METADATA: &str = "sasl.oauthbearer.metadata.authentication.type";
 const ID: [&str; 2] =
     ["sasl.oauthbearer.client.id", "sasl.oauthbearer.client.credentials.client.id"];
 const SECRET: [&str; 2] =
     ["sasl.oauthbearer.client.secret", "sasl.oauthbearer.client.credentials.client.secret"];
-const SCOPE: &str = "sasl.oauthbearer.scope";
-const EXTENSIONS: &str = "sasl.oauthbearer.extensions";
-/// Name of the property with the token endpoint, whose value is no secret.
-pub const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
-const CA_FILE: &str = "https.ca.location";
-const CA_PEM: &str = "https.ca.pem";
 
-/// Takes all that is about tokens out of `properties`: librdkafka would refuse it. The rest is
-/// librdkafka's.
-pub fn take(properties: &mut BTreeMap<String, String>) -> Result<Option<Grant>, Vec<Refusal>> {
-    let (ours, rest) = std::mem::take(properties)
-        .into_iter()
-        .partition(|(key, _)| key.starts_with("sasl.oauthbearer.") || key.starts_with("https.ca."));
-    *properties = rest;
-    let mechanism = ["sasl.mechanism", "sasl.mechanisms"]
-        .into_iter()
-        .find(|key| properties.get(*key).is_some_and(|name| name == "OAUTHBEARER"));
-    let mut taking = Taking { mechanism: mechanism.unwrap_or_default(), ours, refused: Vec::new() };
-    if mechanism.is_none() {
-        taking.refuse_rest("only OAUTHBEARER uses it", "set sasl.mechanism to OAUTHBEARER");
-        return if taking.refused.is_empty() { Ok(None) } else { Err(taking.refused) };
-    }
-    let protocol = properties.get("security.protocol").map_or("", String::as_str);
-    if !["SASL_SSL", "SASL_PLAINTEXT"].iter().any(|sasl| is(protocol, sasl)) {
-        taking.need("security.protocol with SASL", "set it to SASL_SSL");
-    }
-    taking.grant().map(Some)
+type Properties = BTreeMap<String, String>;
+
+/// Whether clients with these properties sign in with tokens.
+pub fn uses_tokens(properties: &Properties) -> bool {
+    mechanism(properties).is_some()
 }
 
-struct Taking {
-    /// The property that says OAUTHBEARER: the place of what is missing.
-    mechanism: &'static str,
-    ours: BTreeMap<String, String>,
+/// The token endpoint without its query, which may hold a key.
+pub fn shown_endpoint(properties: &Properties) -> String {
+    let endpoint = properties.get(ENDPOINT).and_then(|text| Url::parse(text.trim()).ok());
+    endpoint.map_or_else(
+        || "the token endpoint".to_owned(),
+        |mut endpoint| {
+            endpoint.set_query(None);
+            endpoint.set_fragment(None);
+            endpoint.into()
+        },
+    )
+}
+
+/// Everything that is wrong; the rest is librdkafka's to judge.
+pub fn check(properties: &Properties) -> Vec<Refusal> {
+    let mut checking = Checking { properties, refused: Vec::new() };
+    match mechanism(properties) {
+        Some(mechanism) => checking.grant(mechanism),
+        None => checking.leftovers(),
+    }
+    checking.refused
+}
+
+/// The property that says OAUTHBEARER.
+fn mechanism(properties: &Properties) -> Option<&'static str> {
+    let says = |key: &&str| properties.get(*key).is_some_and(|name| is(name, "OAUTHBEARER"));
+    MECHANISM.into_iter().find(says)
+}
+
+struct Checking<'a> {
+    properties: &'a Properties,
     refused: Vec<Refusal>,
 }
 
-impl Taking {
-    fn grant(mut self) -> Result<Grant, Vec<Refusal>> {
-        match self.ours.remove(METHOD) {
-            None => self.need(METHOD, "set it to oidc"),
-            Some(method) if is(&method, "oidc") => {}
+impl<'a> Checking<'a> {
+    /// `mechanism` is the place of what is missing.
+    fn grant(&mut self, mechanism: &str) {
+        let protocol = self.get("security.protocol").unwrap_or_default();
+        if !["SASL_SSL", "SASL_PLAINTEXT"].iter().any(|sasl| is(protocol, sasl)) {
+            let what = "OAUTHBEARER needs security.protocol with SASL";
+            self.refuse(mechanism, what, "set it to SASL_SSL");
+        }
+        match self.get(METHOD) {
+            Some(method) if is(method, "oidc") => {}
             Some(_) => self.refuse(METHOD, "the only method is oidc", "set it to oidc"),
+            None => self.need(mechanism, &[METHOD], "set it to oidc"),
         }
-        if self.ours.remove(GRANT_TYPE).is_some_and(|grant| !is(&grant, "client_credentials")) {
-            self.refuse(GRANT_TYPE, "the only grant is client_credentials", "remove it");
-        }
-        let endpoint = self.text(&[ENDPOINT], "set it to the address of the token endpoint");
-        let endpoint = endpoint.and_then(|text| match parse_endpoint(&text) {
-            Ok(endpoint) => Some(endpoint),
-            Err(what) => {
-                self.refuse(ENDPOINT, what, "write such as https://login.example/oauth2/token");
-                None
+        let by_secret = self.get(GRANT_TYPE).is_none_or(|grant| is(grant, "client_credentials"));
+        if self.get(METADATA).is_none_or(|kind| is(kind, "none")) {
+            self.need(mechanism, &[ENDPOINT], "set it to the address of the token endpoint");
+            if by_secret {
+                self.need(mechanism, &ID, "set it to the client's id");
+                self.need(mechanism, &SECRET, "set it, better by environment");
             }
-        });
-        let client_id = self.text(&ID, "set it to the client's id");
-        let client_secret = self.text(&SECRET, "set it, better by environment");
-        let scope = self.ours.remove(SCOPE).filter(|scope| !scope.trim().is_empty());
-        let authorities = self.authorities();
-        if self.ours.remove(EXTENSIONS).is_some() {
-            self.refuse(EXTENSIONS, "this version cannot send SASL extensions", "remove it");
         }
-        self.refuse_rest("not supported by this version", "use the client-credentials grant");
-        match (endpoint, client_id, client_secret) {
-            (Some(endpoint), Some(client_id), Some(secret)) if self.refused.is_empty() => {
-                let client_secret = SecretString::from(secret);
-                Ok(Grant { endpoint, client_id, client_secret, scope, authorities })
-            }
-            _ => Err(self.refused),
+        if let Some(Err(what)) = self.get(ENDPOINT).map(check_endpoint) {
+            self.refuse(ENDPOINT, what, "write such as https://login.example/oauth2/token");
         }
     }
 
-    /// A text that must be there, under one of these names.
-    fn text(&mut self, keys: &[&str], remedy: &str) -> Option<String> {
-        let found = keys.iter().find_map(|key| Some((*key, self.ours.remove(*key)?)));
-        match found {
-            Some((_, text)) if !text.trim().is_empty() => return Some(text),
+    fn leftovers(&mut self) {
+        let remedy = "set sasl.mechanism to OAUTHBEARER, or remove it";
+        for key in self.properties.keys().filter(|key| key.starts_with(PREFIX)) {
+            self.refuse(key, "only OAUTHBEARER uses it", remedy);
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<&'a str> {
+        self.properties.get(key).map(String::as_str)
+    }
+
+    /// One of these properties must be there, and say something.
+    fn need(&mut self, mechanism: &str, keys: &[&str], remedy: &str) {
+        match keys.iter().find_map(|key| Some((*key, self.properties.get(*key)?))) {
+            Some((_, text)) if !text.trim().is_empty() => {}
             Some((key, _)) => self.refuse(key, "empty", remedy),
-            None => self.need(keys[0], remedy),
+            None => self.refuse(mechanism, format!("OAUTHBEARER needs {}", keys[0]), remedy),
         }
-        None
-    }
-
-    fn authorities(&mut self) -> Authorities {
-        match (self.ours.remove(CA_FILE), self.ours.remove(CA_PEM)) {
-            (Some(_), Some(_)) => {
-                self.refuse(CA_PEM, "https.ca.location is set too", "remove one of them");
-                Authorities::Platform
-            }
-            (Some(path), None) if !is(&path, "probe") => Authorities::File(path.into()),
-            (None, Some(pem)) => Authorities::Pem(pem),
-            _ => Authorities::Platform,
-        }
-    }
-
-    fn need(&mut self, key: &str, remedy: &str) {
-        self.refuse(self.mechanism, format!("OAUTHBEARER needs {key}"), remedy);
     }
 
     fn refuse(&mut self, key: &str, what: impl Into<String>, remedy: &str) {
         let (what, remedy) = (what.into(), remedy.to_owned());
         self.refused.push(Refusal { key: key.to_owned(), what, remedy });
-    }
-
-    fn refuse_rest(&mut self, what: &str, otherwise: &str) {
-        for (key, _) in std::mem::take(&mut self.ours) {
-            self.refuse(&key, what, &format!("{otherwise}, or remove it"));
-        }
     }
 }
 
@@ -162,7 +127,7 @@ fn is(found: &str, name: &str) -> bool {
 }
 
 /// The client's secret goes there, so nobody on the way may read it.
-fn parse_endpoint(text: &str) -> Result<Url, &'static str> {
+fn check_endpoint(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text.trim()).map_err(|_| "not an address")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("it holds a user or password");
@@ -174,21 +139,10 @@ fn parse_endpoint(text: &str) -> Result<Url, &'static str> {
         None => false,
     };
     match url.scheme() {
-        "https" => Ok(url),
-        "http" if local => Ok(url),
+        "https" => Ok(()),
+        "http" if local => Ok(()),
         "http" => Err("http would show the client's secret to the network"),
         _ => Err("neither https nor http"),
-    }
-}
-
-impl fmt::Debug for Grant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant")
-            .field("endpoint", &super::endpoint::shown(self))
-            .field("client_id", &self.client_id)
-            .field("scope", &self.scope)
-            .field("authorities", &self.authorities)
-            .finish_non_exhaustive()
     }
 }
 

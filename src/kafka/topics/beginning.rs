@@ -42,7 +42,7 @@ pub async fn commit(
     let cancelled = failed(KafkaError::Canceled);
     // The client blocks, in its drop too, so it lives and dies on a blocking thread.
     let work = spawn_blocking(move || {
-        let consumer = open::consumer(&settings, &config, LogContext::new(&settings))?;
+        let consumer = open::consumer(&settings, &config)?;
         let end = Instant::now() + DEADLINE;
         loop {
             match attempt(&consumer, &topics, partitions) {

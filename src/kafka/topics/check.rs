@@ -44,7 +44,7 @@ impl fmt::Display for Finding {
 
 /// Compares the topics of the cluster with the plan.
 pub async fn check(client: &ClientSettings, settings: &Settings) -> Result<Vec<Finding>, Error> {
-    let admin = Admin::new(client)?;
+    let admin = Admin::new(client).await?;
     let layout = admin.layout().await?;
     let names = plan(settings, layout.brokers).into_iter().map(|plan| plan.name);
     let existing: Vec<_> = names.filter(|name| layout.topics.contains_key(name)).collect();

@@ -97,7 +97,7 @@ impl Settings {
 /// and commits the beginning for the group wherever nothing was ever written or committed
 /// (decision 5). A second run changes nothing.
 pub async fn create(client: &ClientSettings, settings: &Settings) -> Result<Report, Error> {
-    let admin = Admin::new(client)?;
+    let admin = Admin::new(client).await?;
     let layout = admin.layout().await?;
     let count = partition_count(settings, &layout);
     let plans = plan::plan(settings, layout.brokers);
