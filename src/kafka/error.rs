@@ -107,6 +107,25 @@ pub fn is_fatal(error: &KafkaError) -> bool {
         || matches!(error, KafkaError::MessageConsumptionFatal(_))
 }
 
+/// Whether it passes by itself: a new topic takes a moment until every broker knows it and leads
+/// it, and a group until it has a coordinator.
+pub fn passes(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::WaitingForCoordinator
+        )
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

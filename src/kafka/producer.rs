@@ -263,6 +263,10 @@ impl ClientContext for Dropped {
         self.login.log(level, facility, message);
     }
 
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::log_error(&error, &self.login.reason(reason));
+    }
+
     fn stats_raw(&self, _: &[u8]) {}
 }
 

@@ -15,7 +15,7 @@ use rdkafka::{
     metadata::MetadataPartition,
 };
 
-use super::{ClientSettings, Error, LogContext, open};
+use super::{ClientSettings, Error, LogContext, error::passes, open};
 use crate::model::{Coordinates, Header, Offset, Timestamp};
 
 /// How long the broker may take to describe a topic.
@@ -84,8 +84,7 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         let mut behind = HashMap::new();
         for partition in partitions(settings, &consumer, topic)? {
-            let (low, high) =
-                consumer.fetch_watermarks(topic, partition, DESCRIBE).map_err(failed)?;
+            let (low, high) = watermarks(&consumer, topic, partition)?;
             list.add_partition_offset(topic, partition, Position::Beginning).map_err(failed)?;
             if high > low {
                 behind.insert(partition, high);
@@ -102,7 +101,7 @@ impl Reader {
         if !partitions(settings, &consumer, topic)?.contains(partition) {
             return Ok(None);
         }
-        let log = consumer.fetch_watermarks(topic, *partition, DESCRIBE).map_err(failed)?;
+        let log = watermarks(&consumer, topic, *partition)?;
         if !(log.0..log.1).contains(&offset.0) {
             return Ok(None);
         }
@@ -193,6 +192,24 @@ fn consumer(settings: &ClientSettings) -> Result<BaseConsumer<LogContext>, Error
     config.set("auto.offset.reset", "earliest");
     config.set("queued.max.messages.kbytes", "16384");
     open::consumer(settings, &config)
+}
+
+/// Beginning and end of a partition; one that was just created may have no leader for a moment.
+fn watermarks(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), Error> {
+    let end = Instant::now() + DESCRIBE;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, DESCRIBE) {
+            Err(error) if passes(&error) && Instant::now() < end => {
+                // Waits; nothing is assigned, so no record comes.
+                drop(consumer.poll(GLANCE));
+            }
+            answer => return answer.map_err(|source| failed(topic, source)),
+        }
+    }
 }
 
 /// Numbers of the partitions of a topic, in order.

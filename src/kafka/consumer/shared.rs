@@ -132,7 +132,7 @@ impl Shared {
         }
     }
 
-    /// Tells the worker once that Kafka does not answer.
+    /// Tells the worker that Kafka does not answer, each time: the reason may have changed.
     pub fn trouble(&self, why: impl Into<String>) {
         let mut why = why.into();
         // Without a token no broker answers, so that is what has to be mended.
@@ -142,9 +142,9 @@ impl Shared {
             why = format!("{failure} ({why})");
         }
         tracing::warn!(%why, "trouble with Kafka");
-        if !self.troubled.swap(true, Ordering::AcqRel)
-            && self.send(Input::Trouble(why), Duration::ZERO).is_some()
-        {
+        let known = self.troubled.swap(true, Ordering::AcqRel);
+        let untold = self.send(Input::Trouble(why), Duration::ZERO).is_some();
+        if untold && !known {
             self.troubled.store(false, Ordering::Release);
         }
     }

@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use tokio::{task::spawn_blocking, time::timeout};
 
-use crate::kafka::{ClientSettings, Error, LogContext, admin::DEADLINE, open};
+use crate::kafka::{ClientSettings, Error, LogContext, admin::DEADLINE, error::passes, open};
 
 const ACTION: &str = "commit the beginning for the group";
 const AGAIN: Duration = Duration::from_millis(200);
@@ -99,24 +99,6 @@ fn is_active(error: &KafkaError) -> bool {
             RDKafkaErrorCode::UnknownMemberId
                 | RDKafkaErrorCode::IllegalGeneration
                 | RDKafkaErrorCode::RebalanceInProgress
-        )
-    )
-}
-
-/// A new topic takes a moment until every broker knows it and leads it.
-fn passes(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::CoordinatorNotAvailable
-                | RDKafkaErrorCode::CoordinatorLoadInProgress
-                | RDKafkaErrorCode::NotCoordinator
-                | RDKafkaErrorCode::WaitingForCoordinator
         )
     )
 }
