@@ -30,7 +30,7 @@ pub use size::{Size, SizeError};
 
 use reader::Reader;
 
-use crate::kafka::topics;
+use crate::{kafka::topics, merchant::directory::Schedules};
 
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "paynotify.toml";
@@ -140,12 +140,21 @@ impl Config {
         }
     }
 
+    /// What schedules are held against under this configuration.
+    pub fn schedules(&self) -> Schedules {
+        Schedules {
+            shortest: self.directory.shortest_interval,
+            longest: self.directory.longest_interval,
+            ladder: self.topics.grades.clone(),
+        }
+    }
+
     /// Takes every section; the order is that of `config show`.
     fn read(&mut self, reader: &mut Reader) {
         self.kafka.read(reader);
         self.topics.read(reader);
         self.directory.read(reader);
-        self.defaults.read(reader);
+        self.defaults.read(reader, &self.schedules());
         self.parking.read(reader, &self.topics);
         self.delivery.read(reader);
         self.events.read(reader);

@@ -96,6 +96,7 @@ pub async fn run(kafka: Option<String>, stop: CancellationToken) -> Result<(), E
     let mut config = Config::default();
     config.topics.grades =
         Ladder::new([500, 1_000, 2_000].into_iter().map(Span::from_millis).collect())?;
+    config.directory.shortest_interval = Span::from_millis(100);
     config.delivery.allow_http = true;
     config.shutdown.grace = Span::from_secs(5);
     config.kafka.properties.insert("session.timeout.ms", "6000");
@@ -130,7 +131,6 @@ async fn perform(config: Config, embedded: bool, stop: &CancellationToken) -> Re
         first_start: Some(FirstStart::Earliest),
         allow_empty_directory: false,
         embedded_broker: embedded,
-        shortest_interval: Span::from_millis(100),
         worker: "demo".to_owned(),
     };
     let token = working.clone();

@@ -10,14 +10,14 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use paynotify::{
-    engine::{Answer, AttemptResult, FailReason},
+    engine::{Answer, AttemptResult, FailReason, Verdict, judge},
     merchant::{
         client::{Client, ClientSettings},
         directory::{Rules, parse_entry},
     },
     model::{Endpoint, Event, Span, Timestamp},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -45,8 +45,13 @@ fn client() -> Client {
 }
 
 fn endpoint(url: &str, timeout: &str) -> Arc<Endpoint> {
+    endpoint_that_acknowledges(url, timeout, &json!({}))
+}
+
+fn endpoint_that_acknowledges(url: &str, timeout: &str, acknowledge: &Value) -> Arc<Endpoint> {
     let entry = json!({ "format": 1, "merchant_id": "m_42", "endpoints": [{
-        "id": "e", "url": url, "policy": { "timeout": timeout, "headers": { "x-shop": "42" } },
+        "id": "e", "url": url, "policy": { "timeout": timeout, "headers": { "x-shop": "42" },
+            "acknowledge": acknowledge },
         "secrets": [{ "id": "s1", "kind": "hmac", "value": SECRET }],
     }] });
     let rules = Rules { allow_http: true, ..Rules::default() };
@@ -126,7 +131,7 @@ async fn a_prompt_merchant_gets_the_very_bytes_and_a_signature_that_verifies() {
     let trace = ["traceparent", "tracestate", "x-other"]
         .map(|name| (name.to_owned(), Bytes::from_static(b"00-ab")));
     let result = client().attempt(&endpoint(&url, "5s"), &event(), 3, &trace, clock).await;
-    let answer = Answer::Response { status: 200, retry_after: None, excerpt: None };
+    let answer = Answer::of_status(200);
     assert_eq!(result.answer, answer);
     assert_eq!(result.key_id.as_deref(), Some("s1"));
     assert!(result.started <= result.ended);
@@ -209,6 +214,51 @@ async fn whatever_hangs_or_trickles_is_a_timeout_at_the_deadline() {
         assert!(took >= Duration::from_millis(290), "{took:?}");
         assert!(took < Duration::from_millis(1500), "{took:?}");
     }
+}
+
+/// What a rule for the body makes of an answer.
+async fn judged(answer: String, rule: &Value) -> (Verdict, Option<String>) {
+    let (url, _received) = answering(answer).await;
+    let endpoint = endpoint_that_acknowledges(&url, "5s", rule);
+    let result = client().attempt(&endpoint, &event(), 1, &[], clock).await;
+    let excerpt = match &result.answer {
+        Answer::Response { excerpt, .. } => excerpt.clone(),
+        Answer::Failed(_) => None,
+    };
+    (judge(&endpoint.policy.acknowledge, &result.answer), excerpt)
+}
+
+fn with_body(headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_body_acknowledges_only_when_it_is_what_the_merchant_agreed_to_send() {
+    let word = json!({ "body": "success" });
+    let code = json!({ "statuses": ["200"], "json": { "pointer": "/code", "equals": "SUCCESS" } });
+    for (rule, headers, body, verdict) in [
+        (&word, "", " success\n", Verdict::Delivered),
+        (&word, "content-encoding: identity\r\n", "success", Verdict::Delivered),
+        (&word, "", "fail", Verdict::Retry("body")),
+        (&word, "", "", Verdict::Retry("body")),
+        (&word, "content-encoding: gzip\r\n", "success", Verdict::Retry("body_encoded")),
+        (&code, "", r#"{"code":"SUCCESS"}"#, Verdict::Delivered),
+        (&code, "", r#"{"code":"FAIL"}"#, Verdict::Retry("body")),
+    ] {
+        let (found, excerpt) = judged(with_body(headers, body), rule).await;
+        assert_eq!(found, verdict, "{body}");
+        // An answer with a good status that is no acknowledgement is shown to operators too.
+        let shown = found != Verdict::Delivered && !body.is_empty();
+        assert_eq!(excerpt.is_some(), shown, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_at_the_bound_is_compared_and_one_beyond_it_is_too_large() {
+    let rule = json!({ "body": "success" });
+    let padded = |length: usize| with_body("", &format!("success{}", " ".repeat(length - 7)));
+    assert_eq!(judged(padded(64 * 1024), &rule).await.0, Verdict::Delivered);
+    assert_eq!(judged(padded(64 * 1024 + 1), &rule).await.0, Verdict::Retry("too_large"));
 }
 
 #[tokio::test]

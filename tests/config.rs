@@ -71,6 +71,7 @@ fn variables_without_a_section_are_not_ours() {
 fn lists_in_the_environment_are_separated_by_commas() {
     let environment = [
         ("PAYNOTIFY_TOPICS__GRADES", "1s, 60s"),
+        ("PAYNOTIFY_DEFAULTS__POLICY__INTERVALS", "5s, 60s"),
         ("PAYNOTIFY_DEFAULTS__POLICY__ACKNOWLEDGE__STATUSES", "2xx,404,410-411"),
     ];
     let config = load("", &environment, &[]).unwrap().config;
@@ -88,6 +89,33 @@ fn secrets_are_shown_nowhere() {
     assert!(!format!("{loaded:?}").contains("hunter2"));
     let shown = |name: &str| loaded.effective.iter().any(|e| e.key.ends_with(name));
     assert!(secrets.iter().all(|name| shown(name)));
+}
+
+#[test]
+fn the_default_schedule_must_be_possible_on_the_ladder_or_says_which_grade_to_add() {
+    let file = "[topics]\ngrades = [\"5s\", \"1h\"]\n";
+    let expected = "default: defaults.policy.intervals: 2m needs more than 16 hops over the delay \
+                    topics; add the grade 2m to topics.grades, or change it";
+    assert_eq!(load(file, &[], &[]).unwrap_err(), expected);
+    let file = "[defaults.policy]\nintervals = [\"8d\"]\nmax_age = \"30d\"\n";
+    let expected = "pay.toml:2: defaults.policy.intervals: 8d is not from 1s to 7d; change it, or \
+                    directory.shortest_interval and directory.longest_interval";
+    assert_eq!(load(file, &[], &[]).unwrap_err(), expected);
+}
+
+#[test]
+fn a_default_schedule_may_be_a_named_one_with_jitter_and_a_body_that_acknowledges() {
+    let file = "[defaults.policy]\nintervals = \"wechat-pay\"\njitter = 0.1\n\
+                acknowledge.body = \"success\"\n";
+    let loaded = load(file, &[], &[]).unwrap();
+    let policy = &loaded.config.defaults.policy;
+    assert_eq!(policy.intervals.len(), 15);
+    assert_eq!(policy.jitter.as_f64().to_string(), "0.1");
+    assert_eq!(policy.acknowledge.body.as_deref(), Some("success"));
+    let wrong = "[defaults.policy]\njitter = 1.5\n";
+    let expected = "pay.toml:2: defaults.policy.jitter: \"1.5\" is not a number from 0 to 1; \
+                    write a number from 0 to 1";
+    assert_eq!(load(wrong, &[], &[]).unwrap_err(), expected);
 }
 
 /// `[kafka.properties]` of a client that has its tokens from an endpoint.

@@ -78,6 +78,7 @@ impl Fixture {
             set("kafka.group", "mock"),
             set("topics.prefix", "mock"),
             set("topics.grades", GRADE),
+            set("defaults.policy.intervals", GRADE),
             set("parking.longest_grade", GRADE),
             set("directory.file", &file.display().to_string()),
             set("delivery.allow_http", "true"),
@@ -94,7 +95,6 @@ impl Fixture {
             first_start: None,
             allow_empty_directory: false,
             embedded_broker: true,
-            shortest_interval: Span::from_secs(1),
             worker: "mock".into(),
             config,
         };

@@ -35,9 +35,10 @@ fn good_entry() -> Value {
         "notify_url_hosts": ["shop.example"],
         "endpoints": [{ "id": "e", "url": "https://shop.example/x", "state": "active",
             "events": ["payment.*"], "auth": null,
-            "policy": { "intervals": ["15s"], "max_age": "1h", "timeout": "10s", "jitter": 0,
+            "policy": { "intervals": ["15s"], "max_age": "1h", "timeout": "10s", "jitter": 0.25,
                 "max_in_flight": 8, "rate": null, "weight": 1, "class": "standard",
-                "acknowledge": { "statuses": ["2xx"], "body": null, "json": null },
+                "acknowledge": { "statuses": ["2xx"], "body": "success",
+                    "json": { "pointer": "/result/0", "equals": null } },
                 "dialect": "standard", "headers": { "x-shop": "42" } },
             "secrets": [{ "id": "s1", "kind": "hmac", "value": KEY, "not_before": null,
                 "expires": "2030-01-01T00:00:00Z" }] }] })
@@ -94,6 +95,15 @@ fn bad_events_are_refused_by_both() {
 fn bad_merchants_are_refused_by_both() {
     let urls = ["", "shop.example", "ftp://a", "https://u:p@a", "https://@a", "https:///a"];
     let statuses = [json!([]), json!(["3xx"]), json!(["1xx"]), json!(["20"]), json!([200])];
+    let bad_json = [
+        json!({}),
+        json!({ "pointer": "/a" }),
+        json!({ "pointer": "a", "equals": 1 }),
+        json!({ "pointer": "/a~2", "equals": 1 }),
+        json!({ "pointer": "/a~", "equals": 1 }),
+        json!({ "pointer": "/a", "equals": {} }),
+        json!({ "pointer": "/a", "equals": 1, "colour": 1 }),
+    ];
     let table: &[(&str, &[Value])] = &[
         ("/format", &[json!(2), json!("1"), json!(null)]),
         ("/merchant_id", &[json!(""), json!("a b"), json!(1)]),
@@ -106,11 +116,20 @@ fn bad_merchants_are_refused_by_both() {
         ("/endpoints/0/events", &[json!(["A"]), json!(["*.a"]), json!("*"), json!([""])]),
         ("/endpoints/0/colour", &[json!(1)]),
         ("/endpoints/0/policy/colour", &[json!(1)]),
-        ("/endpoints/0/policy/intervals", &[json!(["1x"]), json!([1]), json!("1s")]),
+        (
+            "/endpoints/0/policy/intervals",
+            &[json!(["1x"]), json!([1]), json!("1s"), json!("wechat")],
+        ),
         ("/endpoints/0/policy/max_age", &[json!(1), json!("1 h"), json!("-1h")]),
         ("/endpoints/0/policy/timeout", &[json!(10), json!("")]),
         ("/endpoints/0/policy/max_in_flight", &[json!(0), json!(1025), json!(-1), json!(1.5)]),
+        ("/endpoints/0/policy/jitter", &[json!(-0.1), json!(1.1), json!("0.1")]),
         ("/endpoints/0/policy/acknowledge/statuses", &statuses),
+        (
+            "/endpoints/0/policy/acknowledge/body",
+            &[json!(""), json!(" ok"), json!("ok\n"), json!(1)],
+        ),
+        ("/endpoints/0/policy/acknowledge/json", &bad_json),
         ("/endpoints/0/policy/acknowledge/colour", &[json!(1)]),
         ("/endpoints/0/policy/headers", &[json!({ "a b": "c" }), json!({ "a": 1 }), json!([])]),
         ("/endpoints/0/secrets/0/kind", &[json!("rsa"), json!(null)]),
@@ -184,6 +203,10 @@ prop_compose! {
         intervals in proptest::collection::vec("0?[1-9][0-9]{0,2}(s|m)", 0..5),
         timeout in option::of("[1-6]?[0-9]s"),
         flight in option::of(0_u32..1030),
+        jitter in option::of(-0.1_f64..1.1),
+        body in option::of("[ -~é]{0,9}"),
+        pointer in "(/[a-z~01]{0,4}){0,3}",
+        equals in select(vec![json!(null), json!(true), json!(1), json!("S"), json!([]), json!({})]),
         statuses in option::of(proptest::collection::vec("[245]xx|[245][0-9]{2}|20[0-9](-[25][0-9]{2})?", 1..3)),
         header in "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,9}",
         value in "[ -~é]{0,9}",
@@ -194,7 +217,8 @@ prop_compose! {
         json!({ "format": 1, "merchant_id": merchant, "state": state, "endpoints": [{
             "id": endpoint, "url": url, "events": events,
             "policy": { "intervals": intervals, "timeout": timeout, "max_in_flight": flight,
-                "acknowledge": { "statuses": statuses }, "headers": { header: value } },
+                "jitter": jitter, "acknowledge": { "statuses": statuses, "body": body,
+                    "json": { "pointer": pointer, "equals": equals } }, "headers": { header: value } },
             "secrets": [{ "id": "s", "kind": "hmac", "value": format!("whsec_{secret}") }] }] })
     }
 }

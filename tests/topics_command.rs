@@ -15,6 +15,7 @@ fn topics(prefix: &str, arguments: &[&str]) -> Output {
         .env("PAYNOTIFY_KAFKA__GROUP", prefix)
         .env("PAYNOTIFY_TOPICS__PREFIX", prefix)
         .env("PAYNOTIFY_TOPICS__GRADES", "5s,1h")
+        .env("PAYNOTIFY_DEFAULTS__POLICY__INTERVALS", "5s,1h")
         .current_dir(directory.path())
         .output()
         .unwrap()

@@ -48,10 +48,12 @@ impl Worker {
         let config = directory.join("paynotify.toml");
         let text = format!(
             "kafka.bootstrap_servers = {bootstrap:?}\nkafka.group = \"bench-{group}\"\n\
-             topics.prefix = {prefix:?}\ntopics.grades = {:?}\ndirectory.file = \"{}\"\n\
+             topics.prefix = {prefix:?}\ntopics.grades = {:?}\n\
+             defaults.policy.intervals = {:?}\ndirectory.file = \"{}\"\n\
              delivery.max_in_flight = {in_flight}\ndelivery.allow_http = true\n\
              attempts_log.enabled = {attempts_log}\nadmin.listen = \"127.0.0.1:0\"\n\
              shutdown.grace = \"5s\"\n",
+            topics::GRADES,
             topics::GRADES,
             merchants.display(),
         );

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use crate::{
     config::Config,
     merchant::directory::{Defaults, Entry, Rules, parse_entry, redacted},
-    model::{MerchantId, Span},
+    model::MerchantId,
     schema,
 };
 
@@ -75,12 +75,10 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
 }
 
 fn rules(config: &Config) -> Rules {
-    let smallest = config.topics.grades.smallest().delay();
     Rules {
         defaults: Defaults(config.defaults.policy.clone()),
         allow_http: config.delivery.allow_http,
-        // Demonstrations have ladders of fractions of a second.
-        shortest_interval: smallest.min(Span::from_secs(1)),
+        schedules: config.schedules(),
     }
 }
 

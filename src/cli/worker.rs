@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, Effective, Origin},
     kafka::position::FirstStart,
-    model::Span,
     shutdown,
     telemetry::{
         admin::{Admin, Sources},
@@ -59,7 +58,6 @@ async fn serve(
         allow_empty_directory: arguments.allow_empty_directory,
         allow_unsafe: arguments.allow_unsafe,
         embedded_broker: false,
-        shortest_interval: Span::from_secs(1),
         worker: worker_name(),
         config,
     };

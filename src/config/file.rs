@@ -65,7 +65,7 @@ fn value_of(value: &DeValue<'_>) -> Value {
         DeValue::Array(items) => {
             Value::List(items.iter().map(|item| value_of(item.get_ref())).collect())
         }
-        DeValue::Float(_) => Value::Other("a number with decimals"),
+        DeValue::Float(number) => Value::Number(number.as_str().to_owned()),
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Table(table) if table.is_empty() => Value::EmptySection,
         DeValue::Table(_) => Value::Other("a section"),

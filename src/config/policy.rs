@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Policy, Span};
+use crate::{
+    engine::hops,
+    merchant::directory::{MOST_HOPS, Schedules},
+    model::{Policy, Preset, Span},
+};
 
 use super::{
     kafka::REDACTED,
@@ -30,6 +34,10 @@ pub struct Defaults {
     pub policy: Policy,
 }
 
+/// A schedule, or the name of one.
+#[derive(PartialEq)]
+struct Intervals(Vec<Span>);
+
 /// How requests are signed.
 #[derive(Clone, Copy, PartialEq)]
 enum Dialect {
@@ -38,17 +46,22 @@ enum Dialect {
 }
 
 impl Defaults {
-    pub(super) fn read(&mut self, reader: &mut Reader) {
+    pub(super) fn read(&mut self, reader: &mut Reader, schedules: &Schedules) {
         let policy = &mut self.policy;
-        reader.read("defaults.policy.intervals", &mut policy.intervals);
+        let mut intervals = Intervals(std::mem::take(&mut policy.intervals));
+        reader.read("defaults.policy.intervals", &mut intervals);
+        policy.intervals = intervals.0;
         reader.read("defaults.policy.max_age", &mut policy.max_age);
+        reader.read("defaults.policy.jitter", &mut policy.jitter);
         reader.read("defaults.policy.timeout", &mut policy.timeout);
         reader.read("defaults.policy.max_in_flight", &mut policy.max_in_flight);
         let mut dialect = if policy.signed { Dialect::Standard } else { Dialect::None };
         reader.read("defaults.policy.dialect", &mut dialect);
         policy.signed = dialect == Dialect::Standard;
         reader.read("defaults.policy.acknowledge.statuses", &mut policy.acknowledge.statuses);
+        reader.read("defaults.policy.acknowledge.body", &mut policy.acknowledge.body);
         read_headers(policy, reader);
+        check_intervals(policy, reader, schedules);
 
         let sum = policy.intervals.iter().fold(Span::ZERO, |sum, interval| sum.plus(*interval));
         if policy.max_age < sum {
@@ -59,6 +72,27 @@ impl Defaults {
         if policy.timeout < Span::from_millis(100) || policy.timeout > Span::from_secs(120) {
             let what = format!("{} is out of range", policy.timeout);
             reader.refuse("defaults.policy.timeout", what, "write a duration from 100ms to 2m");
+        }
+    }
+}
+
+/// The default schedule must be possible on this ladder, for merchants that have no other.
+fn check_intervals(policy: &Policy, reader: &mut Reader, schedules: &Schedules) {
+    const KEY: &str = "defaults.policy.intervals";
+    let (shortest, longest) = (schedules.shortest, schedules.longest);
+    for interval in &policy.intervals {
+        if !(shortest..=longest).contains(interval) {
+            let what = format!("{interval} is not from {shortest} to {longest}");
+            return reader.refuse(
+                KEY,
+                what,
+                "change it, or directory.shortest_interval and directory.longest_interval",
+            );
+        }
+        if hops(&schedules.ladder, *interval, MOST_HOPS + 1) > MOST_HOPS {
+            let what = format!("{interval} needs more than {MOST_HOPS} hops over the delay topics");
+            let remedy = format!("add the grade {interval} to topics.grades, or change it");
+            return reader.refuse(KEY, what, remedy);
         }
     }
 }
@@ -81,6 +115,28 @@ fn read_headers(policy: &mut Policy, reader: &mut Reader) {
         }
     }
     policy.headers = headers.into_iter().collect();
+}
+
+impl Setting for Intervals {
+    const WANTED: &'static str = "a list of durations such as [\"15s\", \"3m\", \"1h\"], or a schedule such as \"wechat-pay\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if let Some(preset) = Preset::named(text.trim()) {
+            return Ok(Self(preset.intervals()));
+        }
+        Vec::from_text(text).map(Self)
+    }
+
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Text(text) | Value::String(text) => Self::from_text(text),
+            other => Vec::from_value(other).map(Self),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        self.0.show()
+    }
 }
 
 impl Setting for Dialect {

@@ -12,6 +12,8 @@ pub(super) enum Value {
     Text(String),
     String(String),
     Integer(i64),
+    /// With decimals.
+    Number(String),
     Boolean(bool),
     List(Vec<Value>),
     /// `[section]` without a key.
@@ -36,7 +38,7 @@ pub(super) struct Reader {
 }
 
 /// Keys of the contract that later versions implement, with all below them.
-const NOT_YET: [&str; 13] = [
+const NOT_YET: [&str; 12] = [
     "delivery.ports",
     "delivery.allow_addresses",
     "delivery.deny_addresses",
@@ -46,7 +48,6 @@ const NOT_YET: [&str; 13] = [
     "scheduling",
     "directory.key_file",
     "admin.token_file",
-    "defaults.policy.jitter",
     "defaults.policy.rate",
     "defaults.policy.weight",
     "defaults.policy.class",
@@ -101,7 +102,7 @@ impl Reader {
                 // Numbers and flags mean what they look like; the value itself may be secret.
                 Value::Integer(number) => number.to_string(),
                 Value::Boolean(flag) => flag.to_string(),
-                Value::List(_) | Value::EmptySection | Value::Other(_) => {
+                Value::Number(_) | Value::List(_) | Value::EmptySection | Value::Other(_) => {
                     let what = "not a string".to_owned();
                     self.problem(&key, raw.origin, what, "write a string in quotes".to_owned());
                     continue;

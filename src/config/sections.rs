@@ -30,6 +30,10 @@ pub struct Directory {
     pub file: Option<PathBuf>,
     /// How long events of an unknown merchant wait on the ladder.
     pub unknown_merchant_grace: Span,
+    /// No interval of a merchant's schedule may be shorter.
+    pub shortest_interval: Span,
+    /// No interval of a merchant's schedule may be longer.
+    pub longest_interval: Span,
 }
 
 /// `[parking]`: deliveries that wait without an attempt.
@@ -127,11 +131,9 @@ pub enum LogFormat {
 impl Default for Topics {
     fn default() -> Self {
         const HOUR: u64 = 3_600;
-        let seconds = [5, 15, 30, 120, 600, 1_800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR];
-        let delays = seconds.into_iter().map(Span::from_secs).collect();
         Self {
             prefix: "payments.completions".to_owned(),
-            grades: Ladder::new(delays).expect("ten different delays above 100ms are a ladder"),
+            grades: Ladder::default(),
             outage_budget: Span::from_secs(7 * 24 * HOUR),
             partitions: None,
         }
@@ -156,7 +158,12 @@ impl Topics {
 
 impl Default for Directory {
     fn default() -> Self {
-        Self { file: None, unknown_merchant_grace: Span::from_secs(3_600) }
+        Self {
+            file: None,
+            unknown_merchant_grace: Span::from_secs(3_600),
+            shortest_interval: Span::from_secs(1),
+            longest_interval: Span::from_secs(7 * 86_400),
+        }
     }
 }
 
@@ -164,6 +171,13 @@ impl Directory {
     pub(super) fn read(&mut self, reader: &mut Reader) {
         reader.read("directory.file", &mut self.file);
         reader.read("directory.unknown_merchant_grace", &mut self.unknown_merchant_grace);
+        reader.read("directory.shortest_interval", &mut self.shortest_interval);
+        reader.read("directory.longest_interval", &mut self.longest_interval);
+        if self.shortest_interval == Span::ZERO || self.shortest_interval > self.longest_interval {
+            let what = format!("{} is out of range", self.shortest_interval);
+            let remedy = "write a duration from 1ms to directory.longest_interval";
+            reader.refuse("directory.shortest_interval", what, remedy);
+        }
     }
 }
 

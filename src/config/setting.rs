@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::model::{Ladder, Span, StatusSet};
+use crate::model::{Jitter, Ladder, Span, StatusSet};
 
 use super::{Size, reader::Value};
 
@@ -30,6 +30,7 @@ fn not(value: &Value) -> String {
     match value {
         Value::Text(text) | Value::String(text) => format!("{text:?} is of the wrong type"),
         Value::Integer(number) => format!("{number} is of the wrong type"),
+        Value::Number(text) => format!("{text} is of the wrong type"),
         Value::Boolean(flag) => format!("{flag} is of the wrong type"),
         Value::List(_) => "a list is of the wrong type".to_owned(),
         Value::EmptySection => "a section is of the wrong type".to_owned(),
@@ -62,6 +63,40 @@ impl Setting for Option<PathBuf> {
 
     fn show(&self) -> Option<String> {
         self.as_ref().map(|path| quoted(&path.to_string_lossy()))
+    }
+}
+
+impl Setting for Option<String> {
+    const WANTED: &'static str = String::WANTED;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        String::from_text(text).map(Some)
+    }
+
+    fn show(&self) -> Option<String> {
+        self.as_deref().map(quoted)
+    }
+}
+
+/// A share.
+impl Setting for Jitter {
+    const WANTED: &'static str = "a number from 0 to 1";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let share = text.trim().parse().ok().and_then(Self::parse);
+        share.ok_or_else(|| format!("{text:?} is not a number from 0 to 1"))
+    }
+
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Integer(number) => Self::from_text(&number.to_string()),
+            Value::Number(text) | Value::Text(text) => Self::from_text(text),
+            other => Err(not(other)),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.as_f64().to_string())
     }
 }
 

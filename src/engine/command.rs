@@ -279,11 +279,35 @@ pub enum Answer {
         status: u16,
         /// What `Retry-After` asks for, from now.
         retry_after: Option<Span>,
+        /// How the body stands to the endpoint's rule, by [`judge_body`](super::judge_body).
+        body: BodyVerdict,
         /// The beginning of the body, made safe, for failures only.
         excerpt: Option<String>,
     },
     /// No complete response; the reason is a word of the contract.
     Failed(FailReason),
+}
+
+/// How a body stands to a rule of acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BodyVerdict {
+    /// It is as the rule wants it, or the rule does not ask.
+    Holds,
+    /// It is something else.
+    Differs,
+    /// It is longer than what is read of a body.
+    TooLong,
+    /// It is not UTF-8.
+    NotText,
+    /// It has a content encoding, although none was asked for.
+    Encoded,
+}
+
+impl Answer {
+    /// A response of which nothing but the status counts.
+    pub const fn of_status(status: u16) -> Self {
+        Self::Response { status, retry_after: None, body: BodyVerdict::Holds, excerpt: None }
+    }
 }
 
 /// Why there is no complete response (`reason` of the attempts log).

@@ -49,7 +49,9 @@ pub use hold::HoldBounds;
 pub use lane::LaneKey;
 pub use offset_map::{Ignored, METADATA_LIMIT, OffsetMap};
 pub use park_reason::ParkReason;
+pub use schedule::hops;
 pub use status::{LaneStatus, PartitionStatus, Status};
+pub use verdict::{Body, Verdict, judge, judge_body};
 
 use self::{
     fair_queue::{FairQueue, Place},

@@ -39,7 +39,19 @@ impl Engine {
             }
             Verdict::Retry(reason) => {
                 delivery.envelope.last_reason = Some(reason.to_owned());
-                let next = schedule::next(&endpoint.policy, made, first, result.ended, retry_after);
+                let event = delivery.record.event.as_ref().map_or("", |event| event.id.as_str());
+                let salt = schedule::salt(event, endpoint.id.as_str(), made);
+                let smallest = self.settings.ladder.smallest();
+                let spread =
+                    |interval| schedule::spread(endpoint.policy.jitter, interval, smallest, salt);
+                let next = schedule::next(
+                    &endpoint.policy,
+                    made,
+                    first,
+                    result.ended,
+                    retry_after,
+                    spread,
+                );
                 self.follow(now, attempt.delivery, &endpoint, next, reason, result);
             }
         }

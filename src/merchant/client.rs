@@ -5,8 +5,8 @@
 //!   is used. The client below is hyper's own, since one that could do all that costs a quarter of
 //!   an attempt's processor time.
 //! - At most 64 KiB of the response are read. A response counts when it is complete within the
-//!   deadline, or when it exceeds that bound: then its status decides and the connection is
-//!   dropped. A body that is still trickling at the deadline is a timeout, one that breaks off is a
+//!   deadline, or when it exceeds that bound: then its status decides, unless the rule of
+//!   acknowledgement asks for the body, and the connection is dropped. A body that is still trickling at the deadline is a timeout, one that breaks off is a
 //!   reset, whatever the status was: the merchant may well not have finished.
 //! - Every address, literal or resolved, is dialled by `dial`, where a guard of addresses will stand.
 //!
@@ -20,7 +20,10 @@ mod request;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, header::RETRY_AFTER};
+use http::{
+    HeaderMap, Request,
+    header::{CONTENT_ENCODING, RETRY_AFTER},
+};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -30,7 +33,7 @@ use hyper_util::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::{
-    engine::{Answer, AttemptResult, FailReason},
+    engine::{Answer, AttemptResult, Body, FailReason, Verdict, judge, judge_body},
     model::{Endpoint, Event, Header, Span, Timestamp},
 };
 
@@ -167,31 +170,46 @@ impl Client {
             self.http.request(request).await.map_err(|error| failure::of_request(&error))?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), clock);
-        let beginning = read_body(response.into_body()).await?;
-        let failed = !endpoint.policy.acknowledge.statuses.contains(status);
-        let excerpt = (failed && self.excerpts).then(|| excerpt::of(&beginning));
-        let excerpt = excerpt.filter(|text| !text.is_empty());
-        Ok(Answer::Response { status, retry_after, excerpt })
+        let rule = &endpoint.policy.acknowledge;
+        let encoded = is_encoded(response.headers());
+        let kept = if rule.reads_body() { MAX_BODY } else { EXCERPT_SOURCE };
+        let (bytes, complete) = read_body(response.into_body(), kept).await?;
+        let body = judge_body(rule, Body { bytes: &bytes, complete, encoded });
+        let answer = |excerpt| Answer::Response { status, retry_after, body, excerpt };
+        if !self.excerpts || judge(rule, &answer(None)) == Verdict::Delivered {
+            return Ok(answer(None));
+        }
+        let excerpt = excerpt::of(&bytes[..bytes.len().min(EXCERPT_SOURCE)]);
+        Ok(answer(Some(excerpt).filter(|text| !text.is_empty())))
     }
 }
 
-/// Reads to the end or to the bound and gives the beginning. A complete body leaves the
-/// connection usable; one beyond the bound is dropped with its connection.
-async fn read_body(mut body: Incoming) -> Result<Vec<u8>, FailReason> {
+/// Reads to the end or to the bound; gives the beginning, at most `kept` bytes, and whether the end
+/// came. A complete body leaves the connection usable; one beyond the bound is dropped with its
+/// connection.
+async fn read_body(mut body: Incoming, kept: usize) -> Result<(Vec<u8>, bool), FailReason> {
     let (mut beginning, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| failure::of_body(&error))?;
         let Some(chunk) = frame.data_ref() else {
             continue; // trailers
         };
-        let room = EXCERPT_SOURCE - beginning.len();
+        let room = kept - beginning.len();
         beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
         length += chunk.len();
         if length > MAX_BODY {
-            break;
+            return Ok((beginning, false));
         }
     }
-    Ok(beginning)
+    Ok((beginning, true))
+}
+
+/// Whether the body has another content encoding than none; it was not asked for, and is not undone.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let plain = |value: &http::HeaderValue| {
+        value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity")
+    };
+    headers.get_all(CONTENT_ENCODING).iter().any(|value| !plain(value))
 }
 
 /// Seconds, or an HTTP date measured from now.

@@ -9,32 +9,46 @@ pub mod file;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Merchant, MerchantId, Policy, Span};
+use crate::model::{Ladder, Merchant, MerchantId, Policy, Span};
 
 pub use check::{event_filter, status_set};
-pub use entry::{AcknowledgeEntry, EndpointEntry, Entry, PolicyEntry, SecretEntry, redacted};
+pub use entry::{
+    AcknowledgeEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry, PolicyEntry, SecretEntry,
+    redacted,
+};
 
 /// Bytes of one entry at most.
 pub const MAX_ENTRY_BYTES: usize = 512 * 1024;
 
 /// What entries are held against.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// Fills what an entry leaves out.
     pub defaults: Defaults,
     /// Whether `http://` may be used (`delivery.allow_http`).
     pub allow_http: bool,
-    /// The shortest interval of a schedule; 1 s outside tests and demonstrations.
-    pub shortest_interval: Span,
+    /// What the intervals of a schedule may be.
+    pub schedules: Schedules,
 }
 
-impl Default for Rules {
+/// What a schedule is held against.
+#[derive(Debug, Clone)]
+pub struct Schedules {
+    /// The shortest interval (`directory.shortest_interval`).
+    pub shortest: Span,
+    /// The longest interval (`directory.longest_interval`).
+    pub longest: Span,
+    /// The delay topics, on which intervals are composed.
+    pub ladder: Ladder,
+}
+
+/// An interval that is composed of more hops is refused: each is a record to write and to read.
+pub const MOST_HOPS: usize = 16;
+
+impl Default for Schedules {
     fn default() -> Self {
-        Self {
-            defaults: Defaults::default(),
-            allow_http: false,
-            shortest_interval: Span::from_secs(1),
-        }
+        let (shortest, longest) = (Span::from_secs(1), Span::from_secs(7 * 86_400));
+        Self { shortest, longest, ladder: Ladder::default() }
     }
 }
 
@@ -44,9 +58,9 @@ pub struct Defaults(pub Policy);
 
 impl Defaults {
     /// The built-in defaults with these settings over them, checked like a merchant's own.
-    pub fn with(settings: PolicyEntry, shortest_interval: Span) -> Result<Self, Error> {
+    pub fn with(settings: PolicyEntry, schedules: &Schedules) -> Result<Self, Error> {
         let built_in = Self::default();
-        check::policy(settings, &built_in, shortest_interval)
+        check::policy(settings, &built_in, schedules)
             .map(Self)
             .map_err(|problem| problem.within("defaults.policy").into_error(None))
     }

@@ -47,6 +47,15 @@ impl fmt::Display for Grade {
     }
 }
 
+impl Default for Ladder {
+    /// From 5 s to 12 h in ten steps.
+    fn default() -> Self {
+        const HOUR: u64 = 3_600;
+        let seconds = [5, 15, 30, 120, 600, 1_800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR];
+        Self(seconds.map(|delay| Grade(Span::from_secs(delay))).to_vec())
+    }
+}
+
 impl Ladder {
     /// Sorts the delays into a ladder.
     pub fn new(mut delays: Vec<Span>) -> Result<Self, LadderError> {

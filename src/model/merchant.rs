@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretSlice};
+use serde_json::Value;
 
 use super::{EndpointId, EventType, MerchantId, Span, Timestamp};
 
@@ -69,6 +70,8 @@ pub struct Policy {
     pub intervals: Vec<Span>,
     /// Nothing is attempted later than this after the first attempt.
     pub max_age: Span,
+    /// Share of an interval that may be added to it at random.
+    pub jitter: Jitter,
     /// Deadline of one attempt, body included.
     pub timeout: Span,
     /// Concurrent attempts at most; at least 1.
@@ -82,7 +85,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// About 70 hours of attempts (`contract`, section 3), of at most four days.
+    /// About 59 hours of attempts (`contract`, section 3), of at most four days.
     fn default() -> Self {
         const HOUR: u64 = 3_600;
         let first = [5, 15, 30, 120, 600, 1_800, HOUR, 3 * HOUR, 6 * HOUR];
@@ -90,20 +93,38 @@ impl Default for Policy {
         Self {
             intervals: first.into_iter().chain(last).map(Span::from_secs).collect(),
             max_age: Span::from_secs(96 * HOUR),
+            jitter: Jitter::NONE,
             timeout: Span::from_secs(10),
             max_in_flight: 8,
-            acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
+            acknowledge: Acknowledge::default(),
             signed: true,
             headers: Vec::new(),
         }
     }
 }
 
-/// The rule by which an answer counts as received.
+/// A share from nothing to all, in millionths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Jitter(u32);
+
+/// The rule by which an answer counts as received: every condition must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledge {
     /// The status must be one of these.
     pub statuses: StatusSet,
+    /// The body, without white space around it, must be this.
+    pub body: Option<String>,
+    /// The body must be JSON with this value in it.
+    pub json: Option<JsonRule>,
+}
+
+/// A value in a JSON document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonRule {
+    /// Where: a JSON Pointer (RFC 6901).
+    pub pointer: String,
+    /// What has to be there; a string, a number, true, false or null.
+    pub equals: Value,
 }
 
 /// A set of HTTP statuses as inclusive ranges.
@@ -150,6 +171,44 @@ impl Endpoint {
     /// Whether a request can be signed at `now` as the policy demands.
     pub fn can_sign(&self, now: Timestamp) -> bool {
         !self.policy.signed || self.secrets.iter().any(|secret| secret.is_valid(now))
+    }
+}
+
+impl Jitter {
+    /// Nothing is added.
+    pub const NONE: Self = Self(0);
+    const WHOLE: u32 = 1_000_000;
+
+    /// The share `part`, from 0 to 1.
+    pub fn parse(part: f64) -> Option<Self> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see range")]
+        let millionths = |part: f64| (part * f64::from(Self::WHOLE)).round() as u32;
+        (0.0..=1.0).contains(&part).then(|| Self(millionths(part)))
+    }
+
+    /// This share of a span.
+    pub fn of(self, span: Span) -> Span {
+        // A hundred years in milliseconds times a million fit.
+        Span::from_millis(span.as_millis() * u64::from(self.0) / u64::from(Self::WHOLE))
+    }
+
+    /// As a number from 0 to 1.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.0) / f64::from(Self::WHOLE)
+    }
+}
+
+impl Default for Acknowledge {
+    /// Any 2xx.
+    fn default() -> Self {
+        Self { statuses: StatusSet(vec![(200, 299)]), body: None, json: None }
+    }
+}
+
+impl Acknowledge {
+    /// Whether the body has a say.
+    pub fn reads_body(&self) -> bool {
+        self.body.is_some() || self.json.is_some()
     }
 }
 

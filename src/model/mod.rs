@@ -7,6 +7,7 @@ mod id;
 mod ladder;
 mod merchant;
 mod place;
+mod preset;
 mod span;
 mod timestamp;
 
@@ -14,8 +15,10 @@ pub use event::{Event, Header, Resource};
 pub use id::{EndpointId, EventId, EventType, IdError, MerchantId};
 pub use ladder::{Grade, Ladder, LadderError};
 pub use merchant::{
-    Acknowledge, Endpoint, EventFilter, Merchant, Policy, Secret, SecretBytes, State, StatusSet,
+    Acknowledge, Endpoint, EventFilter, Jitter, JsonRule, Merchant, Policy, Secret, SecretBytes,
+    State, StatusSet,
 };
 pub use place::{Coordinates, CoordinatesError, Offset, Partition, Source};
+pub use preset::{PRESETS, Preset};
 pub use span::{Span, SpanError};
 pub use timestamp::{Timestamp, TimestampError};

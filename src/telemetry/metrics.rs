@@ -35,7 +35,7 @@ const DELAY_BUCKETS: &[f64] = &[
 ];
 
 /// Reasons of attempts that are words of the log but no [`FailReason`]; `other` takes the rest.
-const REASONS: &[&str] = &["status", "body", "other"];
+const REASONS: &[&str] = &["status", "body", "body_not_text", "body_encoded", "other"];
 
 /// Result of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

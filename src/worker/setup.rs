@@ -47,8 +47,6 @@ pub struct Settings {
     pub allow_unsafe: bool,
     /// The broker stamps no append times and tells no settings (librdkafka's mock cluster).
     pub embedded_broker: bool,
-    /// The shortest interval of a schedule.
-    pub shortest_interval: Span,
     /// Name of this worker in logs and in the delivery log.
     pub worker: String,
 }
@@ -121,7 +119,7 @@ impl Settings {
         Rules {
             defaults: directory::Defaults(self.config.defaults.policy.clone()),
             allow_http: self.config.delivery.allow_http,
-            shortest_interval: self.shortest_interval,
+            schedules: self.config.schedules(),
         }
     }
 

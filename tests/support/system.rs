@@ -161,6 +161,7 @@ impl System {
             .env("PAYNOTIFY_KAFKA__PROPERTIES__HEARTBEAT_INTERVAL_MS", "500")
             .env("PAYNOTIFY_TOPICS__PREFIX", &self.prefix)
             .env("PAYNOTIFY_TOPICS__GRADES", grades.join(","))
+            .env("PAYNOTIFY_DEFAULTS__POLICY__INTERVALS", grades.join(","))
             .env("PAYNOTIFY_PARKING__LONGEST_GRADE", "5s")
             .env("PAYNOTIFY_DIRECTORY__FILE", self.directory_file())
             .env("PAYNOTIFY_DELIVERY__ALLOW_HTTP", "true")

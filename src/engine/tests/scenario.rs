@@ -58,9 +58,10 @@ pub fn policy(intervals: &[u64]) -> Policy {
     Policy {
         intervals: intervals.iter().copied().map(Span::from_secs).collect(),
         max_age: seconds(96 * 3_600),
+        jitter: Jitter::NONE,
         timeout: seconds(10),
         max_in_flight: 8,
-        acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
+        acknowledge: Acknowledge::default(),
         signed: false,
         headers: Vec::new(),
     }
@@ -222,7 +223,7 @@ impl Scenario {
     }
 
     pub fn answer(&mut self, attempt: AttemptId, status: u16) {
-        let answer = Answer::Response { status, retry_after: None, excerpt: None };
+        let answer = Answer::of_status(status);
         self.answer_with(attempt, answer);
     }
 

@@ -1,31 +1,37 @@
 use proptest::prelude::*;
 
 use super::scenario::{START, grade, policy, seconds, settings};
-use crate::engine::schedule::{Next, Wait, estimated_grade, next, parking_grade, wait};
-use crate::model::Span;
+use crate::engine::schedule::{
+    Next, Wait, estimated_grade, hops, next, parking_grade, salt, spread, wait,
+};
+use crate::model::{Jitter, Span};
+
+fn none(_: Span) -> Span {
+    Span::ZERO
+}
 
 #[test]
 fn the_number_of_attempts_is_the_number_of_intervals_and_one() {
     let policy = policy(&[5, 15]);
-    assert_eq!(next(&policy, 1, START, START, None), Next::At(START + seconds(5)));
-    assert_eq!(next(&policy, 2, START, START, None), Next::At(START + seconds(15)));
-    assert_eq!(next(&policy, 3, START, START, None), Next::Exhausted);
+    assert_eq!(next(&policy, 1, START, START, None, none), Next::At(START + seconds(5)));
+    assert_eq!(next(&policy, 2, START, START, None, none), Next::At(START + seconds(15)));
+    assert_eq!(next(&policy, 3, START, START, None, none), Next::Exhausted);
 }
 
 #[test]
 fn an_interval_counts_from_the_end_of_the_attempt_before() {
     let ended = START + seconds(7);
-    assert_eq!(next(&policy(&[5]), 1, START, ended, None), Next::At(ended + seconds(5)));
+    assert_eq!(next(&policy(&[5]), 1, START, ended, None, none), Next::At(ended + seconds(5)));
 }
 
 #[test]
 fn retry_after_only_delays_and_at_most_a_day() {
     let policy = policy(&[60]);
-    let sooner = next(&policy, 1, START, START, Some(seconds(1)));
+    let sooner = next(&policy, 1, START, START, Some(seconds(1)), none);
     assert_eq!(sooner, Next::At(START + seconds(60)));
-    let later = next(&policy, 1, START, START, Some(seconds(90)));
+    let later = next(&policy, 1, START, START, Some(seconds(90)), none);
     assert_eq!(later, Next::At(START + seconds(90)));
-    let ten_years = next(&policy, 1, START, START, Some(seconds(315_360_000)));
+    let ten_years = next(&policy, 1, START, START, Some(seconds(315_360_000)), none);
     assert_eq!(ten_years, Next::At(START + seconds(86_400)));
 }
 
@@ -34,7 +40,7 @@ fn a_next_attempt_beyond_the_age_limit_is_expired_at_once() {
     let mut policy = policy(&[60, 60]);
     policy.max_age = seconds(120);
     let ended = START + seconds(61);
-    assert_eq!(next(&policy, 2, START, ended, None), Next::Expired);
+    assert_eq!(next(&policy, 2, START, ended, None, none), Next::Expired);
 }
 
 #[test]
@@ -65,6 +71,49 @@ fn an_estimated_wait_stays_between_the_smallest_grade_and_the_longest() {
     assert_eq!(estimated_grade(&ladder, seconds(1), seconds(600)), grade(5));
     assert_eq!(estimated_grade(&ladder, seconds(40), seconds(600)), grade(30));
     assert_eq!(estimated_grade(&ladder, seconds(9_000), seconds(600)), grade(600));
+}
+
+#[test]
+fn jitter_comes_on_top_of_the_interval_and_below_what_the_merchant_asks_for() {
+    let policy = policy(&[60]);
+    let two = |_| seconds(2);
+    assert_eq!(next(&policy, 1, START, START, None, two), Next::At(START + seconds(62)));
+    let asked = next(&policy, 1, START, START, Some(seconds(61)), two);
+    assert_eq!(asked, Next::At(START + seconds(62)));
+    let asked = next(&policy, 1, START, START, Some(seconds(90)), two);
+    assert_eq!(asked, Next::At(START + seconds(90)));
+}
+
+#[test]
+fn jitter_is_uniform_over_deliveries_and_the_same_for_the_same_attempt() {
+    let smallest = settings().ladder.smallest();
+    let jitter = Jitter::parse(0.5).unwrap();
+    let at = |n: u32, made| {
+        spread(jitter, seconds(4), smallest, salt(&format!("evt_{n}"), "main", made)).as_millis()
+    };
+    let all: Vec<_> = (0..4_000).map(|n| at(n, 1)).collect();
+    assert!(all.iter().all(|spread| *spread <= 2_000), "half of the interval at most");
+    let mean = all.iter().sum::<u64>() / 4_000;
+    assert!((950..=1_050).contains(&mean), "{mean}");
+    for quarter in 0..4 {
+        let within = |spread: &&u64| (quarter * 500..quarter * 500 + 500).contains(*spread);
+        let count = all.iter().filter(within).count();
+        assert!((900..=1_100).contains(&count), "{count} in quarter {quarter}");
+    }
+    assert_eq!(at(7, 1), at(7, 1));
+    assert_ne!(at(7, 1), at(7, 2));
+    let capped = spread(jitter, seconds(86_400), smallest, 12_345);
+    assert!(capped <= smallest.delay());
+    assert_eq!(spread(Jitter::NONE, seconds(60), smallest, 12_345), Span::ZERO);
+}
+
+#[test]
+fn hops_are_counted_up_to_a_bound() {
+    let ladder = settings().ladder;
+    assert_eq!(hops(&ladder, seconds(15), 17), 1);
+    assert_eq!(hops(&ladder, seconds(180), 17), 3, "2m, 30s, 30s");
+    assert_eq!(hops(&ladder, seconds(3), 17), 0, "held in memory");
+    assert_eq!(hops(&ladder, seconds(7 * 86_400), 17), 17);
 }
 
 proptest! {

@@ -190,7 +190,7 @@ impl World {
         }
         self.ended.entry((owed, attempt.number)).or_insert(self.now);
         let status = if well { 200 } else { 500 };
-        let answer = Answer::Response { status, retry_after: None, excerpt: None };
+        let answer = Answer::of_status(status);
         let result = AttemptResult { started: self.now, ended: self.now, answer, key_id: None };
         self.engine.handle_attempted(self.now, attempt.id, result);
     }

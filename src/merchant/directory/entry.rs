@@ -1,7 +1,12 @@
 //! The JSON of an entry as it is written, before any check of its values.
 
+use std::fmt;
+
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
 use serde_json::{Value, json};
 
 use super::{Error, MAX_ENTRY_BYTES};
@@ -56,7 +61,7 @@ pub struct EndpointEntry {
 #[serde(deny_unknown_fields, default, expecting = "an object with the fields of a policy")]
 #[expect(missing_docs, reason = "named and explained by the contract, section 2")]
 pub struct PolicyEntry {
-    pub intervals: Option<Vec<Span>>,
+    pub intervals: Option<IntervalsEntry>,
     pub max_age: Option<Span>,
     pub timeout: Option<Span>,
     pub jitter: Option<f64>,
@@ -70,14 +75,58 @@ pub struct PolicyEntry {
     pub headers: Option<std::collections::BTreeMap<String, String>>,
 }
 
+/// A schedule as written: its intervals, or the name of a [`Preset`](crate::model::Preset).
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum IntervalsEntry {
+    /// Waits between attempts.
+    List(Vec<Span>),
+    /// Known by this name.
+    Preset(String),
+}
+
+impl<'de> Deserialize<'de> for IntervalsEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = IntervalsEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of durations or the name of a schedule")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(IntervalsEntry::Preset(name.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+                let items = SeqAccessDeserializer::new(items);
+                Vec::deserialize(items).map(IntervalsEntry::List)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
 /// The rule of acknowledgement as written.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "an object with statuses, body, json")]
 #[expect(missing_docs, reason = "named and explained by the contract, section 2")]
 pub struct AcknowledgeEntry {
     pub statuses: Option<Vec<String>>,
-    pub body: Option<Value>,
-    pub json: Option<Value>,
+    pub body: Option<String>,
+    pub json: Option<JsonEntry>,
+}
+
+/// A value in the JSON of a response, as written.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, expecting = "an object with pointer and equals")]
+pub struct JsonEntry {
+    /// RFC 6901.
+    pub pointer: String,
+    /// What has to be there; null has to be written.
+    #[serde(deserialize_with = "Value::deserialize")]
+    pub equals: Value,
 }
 
 /// A signing key as written.

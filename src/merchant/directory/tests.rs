@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::model::StatusSet;
-use crate::model::{EventFilter, State, Timestamp};
+use crate::model::{EventFilter, PRESETS, Preset, State, StatusSet, Timestamp};
 
 const KEY: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -69,7 +68,7 @@ fn what_an_entry_leaves_out_comes_from_the_defaults() {
     assert_eq!(merchant.state, State::Active);
     assert_eq!(merchant.endpoints[0].policy, Defaults::default().0);
     let settings = PolicyEntry { max_in_flight: Some(3), ..PolicyEntry::default() };
-    let defaults = Defaults::with(settings, Span::from_secs(1)).unwrap();
+    let defaults = Defaults::with(settings, &Schedules::default()).unwrap();
     let rules = Rules { defaults, ..Rules::default() };
     let merchant = parse_entry(small.to_string().as_bytes(), &rules).unwrap();
     assert_eq!(merchant.endpoints[0].policy.max_in_flight, 3);
@@ -90,7 +89,7 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
             json!({"per_second": 5}),
             "endpoints[0].policy.rate: not supported by this version",
         ),
-        (policy("jitter"), json!(0.1), "endpoints[0].policy.jitter: not supported by this version"),
+        (policy("jitter"), json!(1.1), "endpoints[0].policy.jitter: is not a share from 0 to 1"),
         (policy("weight"), json!(2), "endpoints[0].policy.weight: not supported by this version"),
         (policy("class"), json!("vip"), "endpoints[0].policy.class: not supported by this version"),
         (
@@ -100,13 +99,28 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
         ),
         (
             policy("acknowledge"),
-            json!({"body": "success"}),
-            "acknowledge.body: not supported by this version",
+            json!({"body": " success"}),
+            "policy.acknowledge.body: is compared after trimming",
         ),
         (
             policy("acknowledge"),
-            json!({"json": {}}),
-            "acknowledge.json: not supported by this version",
+            json!({"json": { "pointer": "/a~2", "equals": 1 }}),
+            "policy.acknowledge.json.pointer: is no JSON Pointer",
+        ),
+        (
+            policy("acknowledge"),
+            json!({"json": { "pointer": "/a", "equals": [] }}),
+            "policy.acknowledge.json.equals: must be a string",
+        ),
+        (
+            policy("acknowledge"),
+            json!({"json": { "pointer": "/a" }}),
+            "policy.acknowledge.json: missing field `equals`",
+        ),
+        (
+            policy("intervals"),
+            json!("wechat"),
+            "policy.intervals: is no schedule's name; write a list such as [\"15s\", \"3m\"], or one of adyen, ",
         ),
         (
             policy("acknowledge"),
@@ -120,7 +134,7 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
             "policy.intervals[0]: is 500ms, but must be from 1s to 7d",
         ),
         (policy("intervals"), json!(["1x"]), "policy.intervals[0]: \"1x\" is not a duration"),
-        (policy("intervals"), many(65, json!("1s")), "policy.intervals: has 65 items"),
+        (policy("intervals"), many(129, json!("1s")), "policy.intervals: has 129 items"),
         (
             policy("max_age"),
             json!("3m"),
@@ -196,6 +210,46 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
     );
     twice["endpoints"] = many(33, twice["endpoints"][0].clone());
     assert!(parsed(&twice).unwrap_err().to_string().contains("endpoints: has 33 items"));
+}
+
+#[test]
+fn a_named_schedule_is_that_of_the_platform_with_an_age_limit_that_leaves_room() {
+    let mut entry = with("/endpoints/0/policy/intervals", json!("wechat-pay"));
+    let policy = &mut entry["endpoints"][0]["policy"];
+    policy.as_object_mut().unwrap().remove("max_age");
+    let merchant = parsed(&entry).unwrap();
+    let policy = &merchant.endpoints[0].policy;
+    assert_eq!(policy.intervals, Preset::named("wechat-pay").unwrap().intervals());
+    assert_eq!(policy.max_age, Span::from_secs(96 * 3_600), "the default is longer");
+    entry["endpoints"][0]["policy"]["intervals"] = json!("mercado-pago");
+    let max_age = parsed(&entry).unwrap().endpoints[0].policy.max_age;
+    assert_eq!(max_age, Preset::named("mercado-pago").unwrap().max_age());
+    entry["endpoints"][0]["policy"]["max_age"] = json!("6d");
+    let error = parsed(&entry).unwrap_err().to_string();
+    assert!(error.contains("max_age: is 6d, but the intervals add up to "), "{error}");
+}
+
+#[test]
+fn every_named_schedule_is_possible_on_the_default_ladder_and_in_the_published_schema() {
+    let schema = include_str!("../../../schemas/merchant.schema.json");
+    for preset in PRESETS {
+        let mut entry = with("/endpoints/0/policy/intervals", json!(preset.name));
+        entry["endpoints"][0]["policy"]["max_age"] = json!(null);
+        parsed(&entry).unwrap();
+        assert!(schema.contains(&format!("\"{}\"", preset.name)), "{}", preset.name);
+    }
+}
+
+#[test]
+fn a_schedule_of_too_many_hops_is_refused_with_the_grade_to_add() {
+    let ladder = crate::model::Ladder::new(vec![Span::from_secs(5)]).unwrap();
+    let rules =
+        Rules { schedules: Schedules { ladder, ..Schedules::default() }, ..Rules::default() };
+    let entry = with("/endpoints/0/policy/intervals", json!(["80s", "85s"]));
+    let error = parse_entry(entry.to_string().as_bytes(), &rules).unwrap_err().to_string();
+    let expected = "merchant m_42, endpoints[0].policy.intervals[1]: 85s needs more than 16 hops over \
+                    the delay topics; add the grade 85s to topics.grades, or change it";
+    assert_eq!(error, expected);
 }
 
 #[test]

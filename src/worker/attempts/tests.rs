@@ -31,7 +31,7 @@ impl MakeAttempt for Gate {
         self.0.acquire().await.unwrap().forget();
         assert!(attempt.number != 13, "an unlucky attempt");
         let at = Timestamp::from_millis(1);
-        let answer = Answer::Response { status: 200, retry_after: None, excerpt: None };
+        let answer = Answer::of_status(200);
         AttemptResult { started: at, ended: at, answer, key_id: None }
     }
 }

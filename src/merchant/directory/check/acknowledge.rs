@@ -1,22 +1,59 @@
 //! The rule of acknowledgement.
 
+use serde_json::Value;
+
 use super::problem::{Checked, Problem};
 use crate::{
-    merchant::directory::AcknowledgeEntry,
-    model::{Acknowledge, StatusSet},
+    merchant::directory::{AcknowledgeEntry, JsonEntry},
+    model::{Acknowledge, JsonRule, StatusSet},
 };
 
+/// Bytes of an acknowledging body, pointer or value at most.
+const LONGEST: usize = 1024;
+
+/// Each condition that is absent comes from the defaults.
 pub(super) fn acknowledge(
     entry: Option<AcknowledgeEntry>,
     defaults: Acknowledge,
 ) -> Checked<Acknowledge> {
-    Ok(match entry {
-        Some(AcknowledgeEntry { statuses: Some(statuses), .. }) => Acknowledge {
-            statuses: status_set(&statuses)
-                .map_err(|what| Problem::new("acknowledge.statuses", what, "correct it"))?,
-        },
-        _ => defaults,
+    let entry = entry.unwrap_or_default();
+    let statuses = entry.statuses.map(|statuses| status_set(&statuses)).transpose();
+    let statuses = statuses.map_err(|what| Problem::new("statuses", what, "correct it"))?;
+    Ok(Acknowledge {
+        statuses: statuses.unwrap_or(defaults.statuses),
+        body: entry.body.map(body).transpose()?.or(defaults.body),
+        json: entry.json.map(json).transpose()?.or(defaults.json),
     })
+}
+
+fn body(text: String) -> Checked<String> {
+    if text.is_empty() || text.trim() != text {
+        let what = "is compared after trimming, so it must not be empty or begin or end blank";
+        return Err(Problem::new("body", what, "write the trimmed body, such as \"success\""));
+    }
+    if text.len() > LONGEST {
+        return Err(Problem::new("body", "is longer than 1024 bytes", "shorten it"));
+    }
+    Ok(text)
+}
+
+fn json(JsonEntry { pointer, equals }: JsonEntry) -> Checked<JsonRule> {
+    let escaped = |part: &str| part.starts_with(['0', '1']);
+    let good = pointer.is_empty() || pointer.starts_with('/');
+    if !good || !pointer.split('~').skip(1).all(escaped) || pointer.len() > LONGEST {
+        let what = "is no JSON Pointer (RFC 6901) of at most 1024 bytes";
+        return Err(Problem::new("json.pointer", what, "write such as /result/code"));
+    }
+    let scalar = match &equals {
+        Value::Array(_) | Value::Object(_) => false,
+        Value::String(text) => text.len() <= LONGEST,
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    };
+    if !scalar {
+        let what = "must be a string of at most 1024 bytes, a number, true, false or null";
+        return Err(Problem::new("json.equals", what, "correct it"));
+    }
+    Ok(JsonRule { pointer, equals })
 }
 
 /// Reads a status set: `2xx`, `204` or `200-204`; neither 1xx, which is no answer, nor 3xx, which

@@ -4,26 +4,28 @@ use super::{
     acknowledge::acknowledge,
     headers::headers,
     problem::{Checked, Problem, within},
-    schedule::schedule,
+    schedule,
 };
 use crate::{
-    merchant::directory::{Defaults, PolicyEntry},
+    merchant::directory::{Defaults, PolicyEntry, Schedules},
     model::{Policy, Span},
 };
 
 pub(in super::super) fn policy(
     entry: PolicyEntry,
     defaults: &Defaults,
-    shortest: Span,
+    schedules: &Schedules,
 ) -> Checked<Policy> {
     supported(&entry)?;
     let defaults = defaults.0.clone();
-    let policy = Policy {
-        intervals: entry.intervals.unwrap_or(defaults.intervals),
-        max_age: entry.max_age.unwrap_or(defaults.max_age),
+    let mut policy = Policy {
+        intervals: defaults.intervals,
+        max_age: defaults.max_age,
+        jitter: defaults.jitter,
         timeout: entry.timeout.unwrap_or(defaults.timeout),
         max_in_flight: entry.max_in_flight.unwrap_or(defaults.max_in_flight),
-        acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)?,
+        acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)
+            .map_err(|problem| problem.within("acknowledge"))?,
         signed: match entry.dialect.as_deref() {
             None => defaults.signed,
             Some("standard") => true,
@@ -35,7 +37,8 @@ pub(in super::super) fn policy(
             None => defaults.headers,
         },
     };
-    schedule(&policy, shortest)?;
+    schedule::schedule(&mut policy, entry.intervals, entry.max_age, entry.jitter)?;
+    schedule::check(&policy, schedules)?;
     within("timeout", policy.timeout, Span::from_millis(100), Span::from_secs(60))?;
     if !(1..=1024).contains(&policy.max_in_flight) {
         let what = format!("is {}, but must be from 1 to 1024", policy.max_in_flight);
@@ -47,17 +50,13 @@ pub(in super::super) fn policy(
 
 /// Refuses what the contract knows and this version does not.
 fn supported(entry: &PolicyEntry) -> Checked<()> {
-    let acknowledge = entry.acknowledge.as_ref();
     let differs = |value: Option<f64>, neutral: f64| {
         value.is_some_and(|value| value.total_cmp(&neutral).is_ne())
     };
     for (path, used) in [
         ("rate", entry.rate.is_some()),
-        ("jitter", differs(entry.jitter, 0.0)),
         ("weight", differs(entry.weight, 1.0)),
         ("class", entry.class.as_ref().is_some_and(|class| class != "standard")),
-        ("acknowledge.body", acknowledge.is_some_and(|rule| rule.body.is_some())),
-        ("acknowledge.json", acknowledge.is_some_and(|rule| rule.json.is_some())),
     ] {
         if used {
             return Err(Problem::unsupported(path));

@@ -1,16 +1,51 @@
 //! When and how often to retry.
 
 use super::problem::{Checked, Problem, at_most, within};
-use crate::model::{Policy, Span};
+use crate::{
+    engine::hops,
+    merchant::directory::{IntervalsEntry, MOST_HOPS, Schedules},
+    model::{Jitter, Policy, Preset, Span},
+};
 
-const INTERVALS: usize = 64;
-const LONGEST_INTERVAL: Span = Span::from_secs(7 * 86_400);
+const INTERVALS: usize = 128;
 
-pub(super) fn schedule(policy: &Policy, shortest: Span) -> Checked<()> {
+/// Takes what the entry says of its schedule; `policy` holds the defaults.
+pub(super) fn schedule(
+    policy: &mut Policy,
+    intervals: Option<IntervalsEntry>,
+    max_age: Option<Span>,
+    jitter: Option<f64>,
+) -> Checked<()> {
+    match intervals {
+        Some(IntervalsEntry::List(intervals)) => policy.intervals = intervals,
+        Some(IntervalsEntry::Preset(name)) => {
+            let preset = Preset::named(&name).ok_or_else(unknown)?;
+            policy.intervals = preset.intervals();
+            policy.max_age = policy.max_age.max(preset.max_age());
+        }
+        None => {}
+    }
+    policy.max_age = max_age.unwrap_or(policy.max_age);
+    if let Some(jitter) = jitter {
+        policy.jitter = Jitter::parse(jitter).ok_or_else(|| {
+            Problem::new("jitter", "is not a share from 0 to 1", "write such as 0.1")
+        })?;
+    }
+    Ok(())
+}
+
+/// Checks a whole schedule.
+pub(super) fn check(policy: &Policy, rules: &Schedules) -> Checked<()> {
     at_most("intervals", policy.intervals.len(), INTERVALS)?;
     let mut sum = Span::ZERO;
     for (at, interval) in policy.intervals.iter().enumerate() {
-        within(&format!("intervals[{at}]"), *interval, shortest, LONGEST_INTERVAL)?;
+        let path = format!("intervals[{at}]");
+        within(&path, *interval, rules.shortest, rules.longest)?;
+        if hops(&rules.ladder, *interval, MOST_HOPS + 1) > MOST_HOPS {
+            let what = format!("{interval} needs more than {MOST_HOPS} hops over the delay topics");
+            let remedy = format!("add the grade {interval} to topics.grades, or change it");
+            return Err(Problem::new(&path, what, &remedy));
+        }
         sum = sum.plus(*interval);
     }
     if policy.max_age < sum {
@@ -18,4 +53,10 @@ pub(super) fn schedule(policy: &Policy, shortest: Span) -> Checked<()> {
         return Err(Problem::new("max_age", what, "lengthen it, or shorten the intervals"));
     }
     Ok(())
+}
+
+/// Without the name: it may be anything, a secret too.
+fn unknown() -> Problem {
+    let remedy = format!("write a list such as [\"15s\", \"3m\"], or one of {}", Preset::names());
+    Problem::new("intervals", "is no schedule's name", &remedy)
 }
