@@ -80,6 +80,24 @@ fn lists_in_the_environment_are_separated_by_commas() {
 }
 
 #[test]
+fn addresses_and_ports_are_read_and_shown_as_they_are_written() {
+    let file = "[delivery]\nports = [443, \"8000-8999\"]\nallow_addresses = [\"10.8.0.0/16\"]";
+    let environment = [("PAYNOTIFY_DELIVERY__DENY_ADDRESSES", "10.8.1.2, fd00::/8")];
+    let loaded = load(file, &environment, &[("delivery.ports", "443,1000-2000")]).unwrap();
+    let shown = |key: &str| {
+        let found = loaded.effective.iter().find(|effective| effective.key == key);
+        found.unwrap().value.clone().unwrap()
+    };
+    assert_eq!(shown("delivery.ports"), "[443, \"1000-2000\"]");
+    assert_eq!(shown("delivery.allow_addresses"), "[\"10.8.0.0/16\"]");
+    assert_eq!(shown("delivery.deny_addresses"), "[\"10.8.1.2\", \"fd00::/8\"]");
+    let guard = loaded.config.delivery.guard();
+    let dials = |url: &str| guard.url(&url::Url::parse(url).unwrap()).is_ok();
+    assert!(dials("https://10.8.0.1/") && dials("https://shop.example:1500/"));
+    assert!(!dials("https://10.8.1.2/") && !dials("https://shop.example:8443/"));
+}
+
+#[test]
 fn secrets_are_shown_nowhere() {
     let secrets = ["sasl.password", "ssl.key.pem", "sasl.jaas.config", "ssl.keystore.password"];
     let lines: Vec<_> = secrets.iter().map(|name| format!("\"{name}\" = \"hunter2\"")).collect();
@@ -166,8 +184,30 @@ fn every_mistake_names_key_place_and_remedy() {
             "pay.toml:2: delivery.allow_http: \"yes\" is of the wrong type; write true or false",
         ),
         (
-            "[delivery]\nproxy = \"x\"",
-            "pay.toml:2: delivery.proxy: not supported by this version; remove it",
+            "[delivery]\nports = [443, 0]",
+            "pay.toml:2: delivery.ports: \"0\" is not a port; \
+             write a list of ports from 1 to 65535, such as [443, \"8000-8999\"]",
+        ),
+        (
+            "[delivery]\nports = []",
+            "pay.toml:2: delivery.ports: no port; \
+             write a list of ports from 1 to 65535, such as [443, \"8000-8999\"]",
+        ),
+        (
+            "[delivery]\nallow_addresses = [\"localhost\"]",
+            "pay.toml:2: delivery.allow_addresses: \"localhost\" is not an address or a range; \
+             write a list of addresses and ranges such as \
+             [\"10.1.2.3\", \"10.8.0.0/16\", \"fd00::/8\"]",
+        ),
+        (
+            "[delivery]\ndeny_addresses = [\"10.1.0.0/8\"]",
+            "pay.toml:2: delivery.deny_addresses: \"10.1.0.0/8\" begins in the middle of the \
+             range 10.0.0.0/8; write a list of addresses and ranges such as \
+             [\"10.1.2.3\", \"10.8.0.0/16\", \"fd00::/8\"]",
+        ),
+        (
+            "[delivery]\nflood_brake = true",
+            "pay.toml:2: delivery.flood_brake: not supported by this version; remove it",
         ),
         (
             "[scheduling.classes.gold]\nreserved = 3",

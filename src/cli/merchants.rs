@@ -79,6 +79,7 @@ fn rules(config: &Config) -> Rules {
     Rules {
         defaults: Defaults(config.defaults.policy.clone()),
         allow_http: config.delivery.allow_http,
+        guard: config.delivery.guard(),
         // Demonstrations have ladders of fractions of a second.
         shortest_interval: smallest.min(Span::from_secs(1)),
     }

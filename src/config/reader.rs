@@ -36,10 +36,7 @@ pub(super) struct Reader {
 }
 
 /// Keys of the contract that later versions implement, with all below them.
-const NOT_YET: [&str; 13] = [
-    "delivery.ports",
-    "delivery.allow_addresses",
-    "delivery.deny_addresses",
+const NOT_YET: [&str; 10] = [
     "delivery.proxy",
     "delivery.flood_brake",
     "delivery.breaker",

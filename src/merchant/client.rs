@@ -8,7 +8,8 @@
 //!   deadline, or when it exceeds that bound: then its status decides and the connection is
 //!   dropped. A body that is still trickling at the deadline is a timeout, one that breaks off is a
 //!   reset, whatever the status was: the merchant may well not have finished.
-//! - Every address, literal or resolved, is dialled by `dial`, where a guard of addresses will stand.
+//! - Every address, literal or resolved, is dialled by `dial`, where the [`Guard`] stands. Addresses
+//!   are not resolved again for a connection that is reused.
 //!
 //! Failures are data: [`AttemptResult`] holds them, classified by type and never by text.
 
@@ -16,8 +17,9 @@ mod dial;
 mod excerpt;
 mod failure;
 mod request;
+mod resolve;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, header::RETRY_AFTER};
@@ -29,8 +31,12 @@ use hyper_util::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
+pub use resolve::Names;
+use resolve::Resolver;
+
 use crate::{
     engine::{Answer, AttemptResult, FailReason},
+    merchant::guard::Guard,
     model::{Endpoint, Event, Header, Span, Timestamp},
 };
 
@@ -50,6 +56,10 @@ pub struct ClientSettings {
     pub connect_timeout: Span,
     /// Whether `http://` may be used (`delivery.allow_http`).
     pub allow_http: bool,
+    /// What may be dialled.
+    pub guard: Guard,
+    /// How names are resolved.
+    pub names: Names,
     /// Certificates in PEM trusted beside those of the platform.
     pub extra_roots: Vec<Vec<u8>>,
     /// Idle connections are closed after this.
@@ -65,6 +75,8 @@ impl Default for ClientSettings {
         Self {
             connect_timeout: Span::from_secs(5),
             allow_http: false,
+            guard: Guard::default(),
+            names: Names::default(),
             extra_roots: Vec::new(),
             pool_idle_timeout: Span::from_secs(60),
             pool_max_idle_per_host: 64,
@@ -87,6 +99,9 @@ pub enum Error {
     /// TLS or the platform's certificates do not work.
     #[error("the HTTP client cannot start: {0}; are the platform's CA certificates installed?")]
     Start(#[from] rustls::Error),
+    /// The configuration of the operating system's resolver cannot be read.
+    #[error("names cannot be resolved: {0}; correct /etc/resolv.conf")]
+    Resolver(String),
 }
 
 /// Sends events to merchants. Cheap to clone; clones share connections.
@@ -107,7 +122,10 @@ impl Client {
             roots.push(root);
         }
         let timeout = settings.connect_timeout.into();
-        let dial = dial::Dial::new(timeout, settings.allow_http, roots)?;
+        let guard = Arc::new(settings.guard.clone());
+        let resolver = Resolver::new(&settings.names, Some(Arc::clone(&guard)))
+            .map_err(|error| Error::Resolver(error.to_string()))?;
+        let dial = dial::Dial::new(guard, resolver, timeout, settings.allow_http, roots)?;
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from(settings.pool_idle_timeout))

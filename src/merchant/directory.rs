@@ -9,7 +9,10 @@ pub mod file;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Merchant, MerchantId, Policy, Span};
+use crate::{
+    merchant::guard::Guard,
+    model::{Merchant, MerchantId, Policy, Span},
+};
 
 pub use check::{event_filter, status_set};
 pub use entry::{AcknowledgeEntry, EndpointEntry, Entry, PolicyEntry, SecretEntry, redacted};
@@ -24,6 +27,8 @@ pub struct Rules {
     pub defaults: Defaults,
     /// Whether `http://` may be used (`delivery.allow_http`).
     pub allow_http: bool,
+    /// What may be dialled.
+    pub guard: Guard,
     /// The shortest interval of a schedule; 1 s outside tests and demonstrations.
     pub shortest_interval: Span,
 }
@@ -33,6 +38,7 @@ impl Default for Rules {
         Self {
             defaults: Defaults::default(),
             allow_http: false,
+            guard: Guard::default(),
             shortest_interval: Span::from_secs(1),
         }
     }

@@ -121,6 +121,7 @@ impl Settings {
         Rules {
             defaults: directory::Defaults(self.config.defaults.policy.clone()),
             allow_http: self.config.delivery.allow_http,
+            guard: self.config.delivery.guard(),
             shortest_interval: self.shortest_interval,
         }
     }
@@ -195,6 +196,7 @@ pub async fn start(
     });
     let client = Client::new(&client::ClientSettings {
         allow_http: settings.config.delivery.allow_http,
+        guard: settings.config.delivery.guard(),
         excerpts: settings.config.attempts_log.excerpts,
         pool_max_idle_per_host: settings.config.delivery.max_in_flight as usize,
         ..client::ClientSettings::default()

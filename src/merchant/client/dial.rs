@@ -1,9 +1,8 @@
-//! Names → addresses → connections: everything that is dialled passes here, so this is where
-//! addresses, literal ones too, will be guarded.
+//! Names → addresses → connections: everything that is dialled passes here, so this is where the
+//! guard stands, for literal addresses and ports; for resolved ones it stands in the resolver.
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,10 +11,7 @@ use std::{
 
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::connect::{HttpConnector, dns::Name},
-    rt::TokioIo,
-};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use rustls::{
     ClientConfig,
     client::danger::ServerCertVerifier,
@@ -26,6 +22,10 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tower_service::Service;
+use url::Host;
+
+use super::resolve::Resolver;
+use crate::merchant::guard::{Denied, Guard};
 
 /// A silent connection is probed so often.
 const PROBE: Duration = Duration::from_secs(15);
@@ -35,30 +35,22 @@ const PROBES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// A name that did not resolve, recognisable among the causes of an error.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unresolved {
-    /// The system's resolver failed.
-    #[error("the name does not resolve")]
-    Lookup(#[source] io::Error),
-    /// There are no addresses.
-    #[error("the name has no address")]
-    NoAddress,
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Opens connections: name, TCP and TLS within one deadline.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Dial {
+    guard: Arc<Guard>,
     connector: HttpsConnector<HttpConnector<Resolver>>,
     timeout: Duration,
 }
 
 impl Dial {
-    /// Trusts the platform's certificates and `roots`.
+    /// Trusts the platform's certificates and `roots`; `resolver` has to have the same guard.
     pub fn new(
+        guard: Arc<Guard>,
+        resolver: Resolver,
         timeout: Duration,
         allow_http: bool,
         roots: Vec<CertificateDer<'static>>,
@@ -71,10 +63,11 @@ impl Dial {
             .dangerous() // only for those who bring a verifier that is not that of the platform
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        let tcp = tcp(Resolver, timeout);
+        let tcp = tcp(resolver, timeout);
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         let builder = if allow_http { builder.https_or_http() } else { builder.https_only() };
-        Ok(Self { connector: builder.enable_all_versions().wrap_connector(tcp), timeout })
+        let connector = builder.enable_all_versions().wrap_connector(tcp);
+        Ok(Self { guard, connector, timeout })
     }
 }
 
@@ -88,6 +81,10 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
+        // Literal addresses never come to a resolver.
+        if let Err(denied) = check(&self.guard, &to) {
+            return Box::pin(std::future::ready(Err(denied.into())));
+        }
         let connecting = tokio::time::timeout(self.timeout, self.connector.call(to));
         Box::pin(async move {
             connecting
@@ -113,30 +110,14 @@ fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
     tcp
 }
 
-/// The system's resolver.
-#[derive(Debug, Clone)]
-struct Resolver;
-
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Unresolved;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unresolved>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
-        Poll::Ready(Ok(()))
+fn check(guard: &Guard, to: &Uri) -> Result<(), Denied> {
+    let authority = to.authority().ok_or(Denied::NoHost)?;
+    if authority.as_str().contains('@') {
+        return Err(Denied::Userinfo);
     }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move {
-            // The port is replaced by that of the URL.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let addresses: Vec<_> = found.map_err(Unresolved::Lookup)?.collect();
-            if addresses.is_empty() {
-                return Err(Unresolved::NoAddress);
-            }
-            Ok(addresses.into_iter())
-        })
-    }
+    let host = Host::parse(authority.host()).map_err(|_| Denied::NoHost)?;
+    let usual = if to.scheme_str() == Some("https") { 443 } else { 80 };
+    guard.target(&host, authority.port_u16().unwrap_or(usual)).map(|_| ())
 }
 
 #[cfg(test)]
