@@ -108,6 +108,24 @@ fn secrets_are_shown_nowhere() {
     assert!(secrets.iter().all(|name| shown(name)));
 }
 
+#[test]
+fn credentials_of_a_proxy_are_shown_nowhere_and_have_no_place_on_a_command_line() {
+    let environment = [("PAYNOTIFY_DELIVERY__PROXY", "http://user:hunter2@proxy.example:3128")];
+    let loaded = load("", &environment, &[]).unwrap();
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let shown = loaded.effective.iter().find(|effective| effective.key == "delivery.proxy");
+    let value = shown.unwrap().value.as_deref();
+    assert_eq!(value, Some("\"http://[redacted]@proxy.example:3128\""));
+    let flags = [("delivery.proxy", "http://user:hunter2@proxy.example:3128")];
+    let error = load("", &[], &flags).unwrap_err();
+    let expected = "flag --set: delivery.proxy: a secret on the command line; \
+         put it into the file or into PAYNOTIFY_DELIVERY__PROXY";
+    assert_eq!(error, expected);
+    assert!(load("", &[], &[("delivery.proxy", "http://proxy.example:3128")]).is_ok());
+    let guard = loaded.config.delivery.guard();
+    assert!(guard.url(&url::Url::parse("https://localhost/").unwrap()).is_err());
+}
+
 /// `[kafka.properties]` of a client that has its tokens from an endpoint.
 const OAUTHBEARER: &str = r#"
 [kafka.properties]
@@ -204,6 +222,11 @@ fn every_mistake_names_key_place_and_remedy() {
             "pay.toml:2: delivery.deny_addresses: \"10.1.0.0/8\" begins in the middle of the \
              range 10.0.0.0/8; write a list of addresses and ranges such as \
              [\"10.1.2.3\", \"10.8.0.0/16\", \"fd00::/8\"]",
+        ),
+        (
+            "[delivery]\nproxy = \"https://user:hunter2@proxy.example\"",
+            "pay.toml:2: delivery.proxy: not the URL of an HTTP proxy; \
+             write the proxy's address, such as \"http://proxy.example:3128\"",
         ),
         (
             "[delivery]\nflood_brake = true",

@@ -2,11 +2,14 @@
 
 use ipnet::IpNet;
 
-use crate::merchant::guard::{self, Guard, Ports};
+use crate::merchant::{
+    guard::{self, Guard, Ports},
+    proxy::Proxy,
+};
 
 use super::{
     reader::{Reader, Value},
-    setting::{Setting, list, not, split},
+    setting::{Setting, list, not, quoted, split},
 };
 
 /// `[delivery]`: limits of HTTP requests, and where they may go.
@@ -22,6 +25,8 @@ pub struct Delivery {
     pub allow_addresses: Vec<IpNet>,
     /// Addresses that are never dialled.
     pub deny_addresses: Vec<IpNet>,
+    /// A proxy that every request goes through.
+    pub proxy: Option<Proxy>,
 }
 
 impl Default for Delivery {
@@ -32,6 +37,7 @@ impl Default for Delivery {
             ports: Ports::default(),
             allow_addresses: Vec::new(),
             deny_addresses: Vec::new(),
+            proxy: None,
         }
     }
 }
@@ -40,7 +46,8 @@ impl Delivery {
     /// What may be dialled under these settings.
     pub fn guard(&self) -> Guard {
         let (allow, deny) = (self.allow_addresses.clone(), self.deny_addresses.clone());
-        Guard::new(allow, deny, self.ports.clone())
+        let guard = Guard::new(allow, deny, self.ports.clone());
+        if self.proxy.is_some() { guard.behind_proxy() } else { guard }
     }
 
     pub(super) fn read(&mut self, reader: &mut Reader) {
@@ -49,6 +56,7 @@ impl Delivery {
         reader.read("delivery.ports", &mut self.ports);
         reader.read("delivery.allow_addresses", &mut self.allow_addresses);
         reader.read("delivery.deny_addresses", &mut self.deny_addresses);
+        reader.read("delivery.proxy", &mut self.proxy);
     }
 }
 
@@ -115,5 +123,17 @@ impl Setting for Vec<IpNet> {
                 network.to_string()
             }
         })))
+    }
+}
+
+impl Setting for Option<Proxy> {
+    const WANTED: &'static str = "the proxy's address, such as \"http://proxy.example:3128\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Proxy::parse(text).map(Some).map_err(str::to_owned)
+    }
+
+    fn show(&self) -> Option<String> {
+        self.as_ref().map(|proxy| quoted(&proxy.to_string()))
     }
 }

@@ -1,8 +1,8 @@
 //! The only place that dials merchants: one attempt, bounded in time and in bytes.
 //!
 //! - The deadline of the policy covers everything: name, connection, TLS, request, response, body.
-//! - Redirects are never followed, nothing is retried or decompressed, no proxy of the environment
-//!   is used. The client below is hyper's own, since one that could do all that costs a quarter of
+//! - Redirects are never followed, nothing is retried or decompressed, no proxy but that of the
+//!   settings is used. The client below is hyper's own, since one that could do all that costs a quarter of
 //!   an attempt's processor time.
 //! - At most 64 KiB of the response are read. A response counts when it is complete within the
 //!   deadline, or when it exceeds that bound: then its status decides and the connection is
@@ -18,8 +18,9 @@ mod excerpt;
 mod failure;
 mod request;
 mod resolve;
+mod tls;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, header::RETRY_AFTER};
@@ -31,12 +32,12 @@ use hyper_util::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
+use dial::Dial;
 pub use resolve::Names;
-use resolve::Resolver;
 
 use crate::{
     engine::{Answer, AttemptResult, FailReason},
-    merchant::guard::Guard,
+    merchant::{guard::Guard, proxy::Proxy},
     model::{Endpoint, Event, Header, Span, Timestamp},
 };
 
@@ -60,6 +61,8 @@ pub struct ClientSettings {
     pub guard: Guard,
     /// How names are resolved.
     pub names: Names,
+    /// A proxy of the operator's that everything goes through; it resolves the names of merchants.
+    pub proxy: Option<Proxy>,
     /// Certificates in PEM trusted beside those of the platform.
     pub extra_roots: Vec<Vec<u8>>,
     /// Idle connections are closed after this.
@@ -77,6 +80,7 @@ impl Default for ClientSettings {
             allow_http: false,
             guard: Guard::default(),
             names: Names::default(),
+            proxy: None,
             extra_roots: Vec::new(),
             pool_idle_timeout: Span::from_secs(60),
             pool_max_idle_per_host: 64,
@@ -107,7 +111,7 @@ pub enum Error {
 /// Sends events to merchants. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: legacy::Client<dial::Dial, Full<Bytes>>,
+    http: legacy::Client<Dial, Full<Bytes>>,
     allow_http: bool,
     excerpts: bool,
 }
@@ -121,11 +125,8 @@ impl Client {
                 .map_err(|source| Error::Root { index, source })?;
             roots.push(root);
         }
-        let timeout = settings.connect_timeout.into();
-        let guard = Arc::new(settings.guard.clone());
-        let resolver = Resolver::new(&settings.names, Some(Arc::clone(&guard)))
+        let dial = Dial::new(settings, tls::config(roots)?)
             .map_err(|error| Error::Resolver(error.to_string()))?;
-        let dial = dial::Dial::new(guard, resolver, timeout, settings.allow_http, roots)?;
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from(settings.pool_idle_timeout))

@@ -9,22 +9,19 @@ use std::{
     time::Duration,
 };
 
-use http::Uri;
+use hickory_resolver::net::NetError;
+use http::{Uri, uri::Authority};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use rustls::{
-    ClientConfig,
-    client::danger::ServerCertVerifier,
-    crypto::ring,
-    pki_types::CertificateDer,
-    version::{TLS12, TLS13},
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, proxy::Tunnel},
+    rt::TokioIo,
 };
-use rustls_platform_verifier::Verifier;
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
 use url::Host;
 
-use super::resolve::Resolver;
+use super::{ClientSettings, resolve::Resolver};
 use crate::merchant::guard::{Denied, Guard};
 
 /// A silent connection is probed so often.
@@ -38,36 +35,46 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
+type Tcp = HttpConnector<Resolver>;
+
 /// Opens connections: name, TCP and TLS within one deadline.
 #[derive(Clone)]
 pub(super) struct Dial {
     guard: Arc<Guard>,
-    connector: HttpsConnector<HttpConnector<Resolver>>,
+    way: Way,
     timeout: Duration,
 }
 
+#[derive(Clone)]
+enum Way {
+    Direct(HttpsConnector<Tcp>),
+    /// By CONNECT, also where TLS is not wanted: nobody on the way reads what merchants get.
+    Proxy(HttpsConnector<Tunnel<Tcp>>),
+}
+
 impl Dial {
-    /// Trusts the platform's certificates and `roots`; `resolver` has to have the same guard.
-    pub fn new(
-        guard: Arc<Guard>,
-        resolver: Resolver,
-        timeout: Duration,
-        allow_http: bool,
-        roots: Vec<CertificateDer<'static>>,
-    ) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(ring::default_provider());
-        let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(verifier);
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13, &TLS12])?
-            .dangerous() // only for those who bring a verifier that is not that of the platform
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        let tcp = tcp(resolver, timeout);
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
-        let builder = if allow_http { builder.https_or_http() } else { builder.https_only() };
-        let connector = builder.enable_all_versions().wrap_connector(tcp);
-        Ok(Self { guard, connector, timeout })
+    /// Through the proxy of the settings, if there is one.
+    pub fn new(settings: &ClientSettings, tls: ClientConfig) -> Result<Self, NetError> {
+        let timeout = settings.connect_timeout.into();
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let https = if settings.allow_http { https.https_or_http() } else { https.https_only() };
+        let https = https.enable_all_versions();
+        let guard = settings.guard.clone();
+        let (guard, way) = if let Some(proxy) = &settings.proxy {
+            // Its address is the operator's choice; addresses of merchants are never seen here.
+            let resolver = Resolver::new(&settings.names, None)?;
+            let tunnel = Tunnel::new(proxy.address(), tcp(resolver, timeout));
+            let tunnel = match proxy.authorization() {
+                Some(authorization) => tunnel.with_auth(authorization),
+                None => tunnel,
+            };
+            (Arc::new(guard.behind_proxy()), Way::Proxy(https.wrap_connector(tunnel)))
+        } else {
+            let guard = Arc::new(guard);
+            let resolver = Resolver::new(&settings.names, Some(Arc::clone(&guard)))?;
+            (guard, Way::Direct(https.wrap_connector(tcp(resolver, timeout))))
+        };
+        Ok(Self { guard, way, timeout })
     }
 }
 
@@ -77,7 +84,10 @@ impl Service<Uri> for Dial {
     type Future = Connecting<Self::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(context)
+        match &mut self.way {
+            Way::Direct(connector) => connector.poll_ready(context),
+            Way::Proxy(connector) => connector.poll_ready(context),
+        }
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
@@ -85,7 +95,11 @@ impl Service<Uri> for Dial {
         if let Err(denied) = check(&self.guard, &to) {
             return Box::pin(std::future::ready(Err(denied.into())));
         }
-        let connecting = tokio::time::timeout(self.timeout, self.connector.call(to));
+        let connecting = match &mut self.way {
+            Way::Direct(connector) => connector.call(to),
+            Way::Proxy(connector) => connector.call(with_port(to)),
+        };
+        let connecting = tokio::time::timeout(self.timeout, connecting);
         Box::pin(async move {
             connecting
                 .await
@@ -116,8 +130,25 @@ fn check(guard: &Guard, to: &Uri) -> Result<(), Denied> {
         return Err(Denied::Userinfo);
     }
     let host = Host::parse(authority.host()).map_err(|_| Denied::NoHost)?;
-    let usual = if to.scheme_str() == Some("https") { 443 } else { 80 };
-    guard.target(&host, authority.port_u16().unwrap_or(usual)).map(|_| ())
+    guard.target(&host, authority.port_u16().unwrap_or(usual_port(to))).map(|_| ())
+}
+
+fn usual_port(to: &Uri) -> u16 {
+    if to.scheme_str() == Some("https") { 443 } else { 80 }
+}
+
+/// The same, its port said: a tunnel without one would lead to 443 whatever the scheme.
+fn with_port(to: Uri) -> Uri {
+    let said = to.authority().filter(|authority| authority.port().is_none());
+    let said = said.map(|authority| format!("{}:{}", authority.host(), usual_port(&to)));
+    let mut parts = to.clone().into_parts();
+    match said.map(Authority::try_from) {
+        Some(Ok(authority)) => {
+            parts.authority = Some(authority);
+            Uri::from_parts(parts).unwrap_or(to)
+        }
+        _ => to,
+    }
 }
 
 #[cfg(test)]
