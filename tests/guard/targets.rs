@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use paynotify::merchant::directory::Update;
+
 use super::*;
 use crate::{
     dns::{Dns, Says},
@@ -176,6 +178,25 @@ fn a_merchant_is_told_what_is_wrong_with_its_url_and_what_to_do() {
     ] {
         assert_eq!(register(url, &Guard::default()).unwrap_err().to_string(), said);
     }
+}
+
+#[test]
+fn the_topic_and_the_file_refuse_such_urls_alike() {
+    let entry = |url: &str| {
+        let endpoints = json!([{ "id": "e", "url": url }]);
+        json!({ "format": 1, "merchant_id": "m_42", "endpoints": endpoints }).to_string()
+    };
+    let (good, bad) = (entry("https://shop.example/"), entry("https://169.254.169.254/"));
+    let rules = Rules::default();
+    let update = |value: &str| directory::update(Some(b"m_42"), Some(value.as_bytes()), &rules);
+    assert!(matches!(update(&good), Update::Put(_)));
+    let Update::Refused(error) = update(&bad) else { panic!("taken from the topic") };
+    assert_eq!(error.error.path, "endpoints[0].url");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("merchants.jsonl");
+    std::fs::write(&path, &bad).unwrap();
+    let (merchants, refused) = directory::file::read(&path, &rules);
+    assert!(merchants.is_empty() && refused[0].error.path == "endpoints[0].url");
 }
 
 #[test]

@@ -103,7 +103,9 @@ impl Resolver {
     async fn addresses(self, name: dns::Name) -> Result<Vec<SocketAddr>, BoxError> {
         let addresses = self.lookup(name.as_str()).await?;
         if let Some(guard) = &self.guard {
-            guard.resolved(name.as_str(), addresses.iter().copied())?;
+            guard.resolved(name.as_str(), addresses.iter().copied()).inspect_err(|denied| {
+                tracing::debug!(name = name.as_str(), %denied, "not dialled");
+            })?;
         }
         // The port is replaced by that of the URL.
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
