@@ -134,6 +134,22 @@ async fn names_without_answers_are_dns_failures_within_the_deadline() {
 }
 
 #[tokio::test]
+async fn servers_that_are_silent_about_one_family_do_not_hide_the_other() {
+    let (public, inside) = public_and_inside().await;
+    let dns = Dns::start(|name, _| {
+        vec![Says::Address(60, if name == "v4only.example" { PUBLIC } else { INSIDE })]
+    })
+    .await;
+    let deadline = Span::from_millis(300);
+    let names = Names { servers: vec![dns.address], deadline, ..Names::default() };
+    let client = client_with(public_alone(), names);
+    let url = |name: &str| format!("http://{name}:{}/", public.port());
+    assert!(is_delivered(&attempt(&client, &url("v4only.example")).await));
+    assert!(is_denied(&attempt(&client, &url("v4only.shop.example")).await));
+    assert_eq!((public.visits(), inside.visits()), (1, 0));
+}
+
+#[tokio::test]
 async fn the_hosts_file_goes_before_the_name_servers() {
     let inside = Listener::start("127.0.0.1:0").await;
     let dns = Dns::start(|_, _| vec![Says::Address(60, PUBLIC)]).await;
