@@ -5,6 +5,7 @@
 //! mistake is reported with its key, its place and its remedy, and all mistakes are reported at
 //! once. Nothing here talks to Kafka or the network.
 
+mod delivery;
 mod environment;
 mod error;
 mod file;
@@ -18,13 +19,14 @@ mod size;
 
 use std::path::{Path, PathBuf};
 
+pub use delivery::Delivery;
 pub use error::{Error, Problem};
 pub use kafka::{Kafka, Properties};
 pub use origin::{Effective, Origin};
 pub use policy::Defaults;
 pub use sections::{
-    Admin, AttemptsLog, Commit, Delivery, Directory, Events, Hold, Lanes, Log, LogFormat, Parking,
-    Shutdown, Topics,
+    Admin, AttemptsLog, Commit, Directory, Events, Hold, Lanes, Log, LogFormat, Parking, Shutdown,
+    Topics,
 };
 pub use size::{Size, SizeError};
 
@@ -51,7 +53,7 @@ pub struct Config {
     pub defaults: Defaults,
     /// Deliveries that wait without an attempt.
     pub parking: Parking,
-    /// Limits of HTTP requests.
+    /// Limits of HTTP requests, and where they may go.
     pub delivery: Delivery,
     /// Limits of events.
     pub events: Events,

@@ -20,6 +20,7 @@ use self::{book::Book, broker::Broker, screen::Screen};
 use crate::{
     config::Config,
     kafka::{self, ClientSettings, TopicNames, position::FirstStart, reader},
+    merchant::guard::{self, Ports},
     model::{Ladder, LadderError, Span},
     worker::{self, Shown, Stopped},
 };
@@ -98,6 +99,8 @@ pub async fn run(kafka: Option<String>, stop: CancellationToken) -> Result<(), E
         Ladder::new([500, 1_000, 2_000].into_iter().map(Span::from_millis).collect())?;
     config.directory.shortest_interval = Span::from_millis(100);
     config.delivery.allow_http = true;
+    config.delivery.allow_addresses = guard::LOOPBACK.to_vec();
+    config.delivery.ports = Ports::any();
     config.shutdown.grace = Span::from_secs(5);
     config.kafka.properties.insert("session.timeout.ms", "6000");
     let broker = Broker::start(kafka, &mut config).await?;

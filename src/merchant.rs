@@ -1,6 +1,9 @@
-//! Merchants: who they are ([`directory`]), how requests to them are signed ([`signature`]), and
-//! the one place that sends such requests ([`client`]).
+//! Merchants: who they are ([`directory`]), how requests to them are signed ([`signature`]), where
+//! requests may go ([`guard`]) and by which way ([`proxy`]), and the one place that sends them
+//! ([`client`]).
 
 pub mod client;
 pub mod directory;
+pub mod guard;
+pub mod proxy;
 pub mod signature;

@@ -14,6 +14,7 @@ use paynotify::{
     merchant::{
         client::{Client, ClientSettings},
         directory::{Rules, parse_entry},
+        guard::Guard,
     },
     model::{Endpoint, Event, Span, Timestamp},
 };
@@ -40,8 +41,14 @@ fn event() -> Event {
     paynotify::event::decode(Some(b"m_42"), Some(&value), &[], clock()).unwrap()
 }
 
+/// Merchants of these tests are on this machine and speak plain HTTP.
+fn settings() -> ClientSettings {
+    let guard = Guard::with_loopback();
+    ClientSettings { allow_http: true, guard, ..ClientSettings::default() }
+}
+
 fn client() -> Client {
-    Client::new(&ClientSettings { allow_http: true, ..ClientSettings::default() }).unwrap()
+    Client::new(&settings()).unwrap()
 }
 
 fn endpoint(url: &str, timeout: &str) -> Arc<Endpoint> {
@@ -54,7 +61,7 @@ fn endpoint_that_acknowledges(url: &str, timeout: &str, acknowledge: &Value) -> 
             "acknowledge": acknowledge },
         "secrets": [{ "id": "s1", "kind": "hmac", "value": SECRET }],
     }] });
-    let rules = Rules { allow_http: true, ..Rules::default() };
+    let rules = Rules { allow_http: true, guard: Guard::with_loopback(), ..Rules::default() };
     parse_entry(entry.to_string().as_bytes(), &rules).unwrap().endpoints[0].clone()
 }
 
@@ -403,8 +410,7 @@ async fn a_failing_answer_leaves_a_masked_excerpt_and_an_acknowledgement_none() 
     let (url, _received) = answering(answer(201)).await;
     assert_eq!(excerpt(send(&url, "5s").await), None);
     let (url, _received) = answering(answer(404)).await;
-    let settings =
-        ClientSettings { allow_http: true, excerpts: false, ..ClientSettings::default() };
+    let settings = ClientSettings { excerpts: false, ..settings() };
     let silent = Client::new(&settings).unwrap();
     let result = silent.attempt(&endpoint(&url, "5s"), &event(), 1, &[], clock).await;
     assert_eq!(excerpt(result), None);

@@ -8,6 +8,7 @@ use paynotify::{
     merchant::{
         client::{Client, ClientSettings},
         directory::{Rules, parse_entry},
+        guard::Guard,
     },
     model::Timestamp,
 };
@@ -55,12 +56,15 @@ async fn merchant(name: &str, version: &'static SupportedProtocolVersion) -> (u1
 }
 
 async fn send(url: &str, trusted: &[Vec<u8>]) -> AttemptResult {
-    let settings = ClientSettings { extra_roots: trusted.to_vec(), ..ClientSettings::default() };
+    let guard = Guard::with_loopback();
+    let rules = Rules { guard: guard.clone(), ..Rules::default() };
+    let settings =
+        ClientSettings { extra_roots: trusted.to_vec(), guard, ..ClientSettings::default() };
     let entry = json!({ "format": 1, "merchant_id": "m", "endpoints": [{
         "id": "e", "url": url, "policy": { "timeout": "5s" },
         "secrets": [{ "id": "s", "kind": "hmac", "value": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" }],
     }] });
-    let endpoint = parse_entry(entry.to_string().as_bytes(), &Rules::default()).unwrap();
+    let endpoint = parse_entry(entry.to_string().as_bytes(), &rules).unwrap();
     let endpoint = Arc::clone(&endpoint.endpoints[0]);
     let value = json!({ "id": "evt", "type": "payment.completed", "merchant_id": "m",
         "timestamp": "2026-01-31T12:00:00Z", "data": {} });

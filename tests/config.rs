@@ -81,6 +81,24 @@ fn lists_in_the_environment_are_separated_by_commas() {
 }
 
 #[test]
+fn addresses_and_ports_are_read_and_shown_as_they_are_written() {
+    let file = "[delivery]\nports = [443, \"8000-8999\"]\nallow_addresses = [\"10.8.0.0/16\"]";
+    let environment = [("PAYNOTIFY_DELIVERY__DENY_ADDRESSES", "10.8.1.2, fd00::/8")];
+    let loaded = load(file, &environment, &[("delivery.ports", "443,1000-2000")]).unwrap();
+    let shown = |key: &str| {
+        let found = loaded.effective.iter().find(|effective| effective.key == key);
+        found.unwrap().value.clone().unwrap()
+    };
+    assert_eq!(shown("delivery.ports"), "[443, \"1000-2000\"]");
+    assert_eq!(shown("delivery.allow_addresses"), "[\"10.8.0.0/16\"]");
+    assert_eq!(shown("delivery.deny_addresses"), "[\"10.8.1.2\", \"fd00::/8\"]");
+    let guard = loaded.config.delivery.guard();
+    let dials = |url: &str| guard.url(&url::Url::parse(url).unwrap()).is_ok();
+    assert!(dials("https://10.8.0.1/") && dials("https://shop.example:1500/"));
+    assert!(!dials("https://10.8.1.2/") && !dials("https://shop.example:8443/"));
+}
+
+#[test]
 fn secrets_are_shown_nowhere() {
     let secrets = ["sasl.password", "ssl.key.pem", "sasl.jaas.config", "ssl.keystore.password"];
     let lines: Vec<_> = secrets.iter().map(|name| format!("\"{name}\" = \"hunter2\"")).collect();
@@ -116,6 +134,24 @@ fn a_default_schedule_may_be_a_named_one_with_jitter_and_a_body_that_acknowledge
     let expected = "pay.toml:2: defaults.policy.jitter: \"1.5\" is not a number from 0 to 1; \
                     write a number from 0 to 1";
     assert_eq!(load(wrong, &[], &[]).unwrap_err(), expected);
+}
+
+#[test]
+fn credentials_of_a_proxy_are_shown_nowhere_and_have_no_place_on_a_command_line() {
+    let environment = [("PAYNOTIFY_DELIVERY__PROXY", "http://user:hunter2@proxy.example:3128")];
+    let loaded = load("", &environment, &[]).unwrap();
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let shown = loaded.effective.iter().find(|effective| effective.key == "delivery.proxy");
+    let value = shown.unwrap().value.as_deref();
+    assert_eq!(value, Some("\"http://[redacted]@proxy.example:3128\""));
+    let flags = [("delivery.proxy", "http://user:hunter2@proxy.example:3128")];
+    let error = load("", &[], &flags).unwrap_err();
+    let expected = "flag --set: delivery.proxy: a secret on the command line; \
+         put it into the file or into PAYNOTIFY_DELIVERY__PROXY";
+    assert_eq!(error, expected);
+    assert!(load("", &[], &[("delivery.proxy", "http://proxy.example:3128")]).is_ok());
+    let guard = loaded.config.delivery.guard();
+    assert!(guard.url(&url::Url::parse("https://localhost/").unwrap()).is_err());
 }
 
 /// `[kafka.properties]` of a client that has its tokens from an endpoint.
@@ -194,8 +230,35 @@ fn every_mistake_names_key_place_and_remedy() {
             "pay.toml:2: delivery.allow_http: \"yes\" is of the wrong type; write true or false",
         ),
         (
-            "[delivery]\nproxy = \"x\"",
-            "pay.toml:2: delivery.proxy: not supported by this version; remove it",
+            "[delivery]\nports = [443, 0]",
+            "pay.toml:2: delivery.ports: \"0\" is not a port; \
+             write a list of ports from 1 to 65535, such as [443, \"8000-8999\"]",
+        ),
+        (
+            "[delivery]\nports = []",
+            "pay.toml:2: delivery.ports: no port; \
+             write a list of ports from 1 to 65535, such as [443, \"8000-8999\"]",
+        ),
+        (
+            "[delivery]\nallow_addresses = [\"localhost\"]",
+            "pay.toml:2: delivery.allow_addresses: \"localhost\" is not an address or a range; \
+             write a list of addresses and ranges such as \
+             [\"10.1.2.3\", \"10.8.0.0/16\", \"fd00::/8\"]",
+        ),
+        (
+            "[delivery]\ndeny_addresses = [\"10.1.0.0/8\"]",
+            "pay.toml:2: delivery.deny_addresses: \"10.1.0.0/8\" begins in the middle of the \
+             range 10.0.0.0/8; write a list of addresses and ranges such as \
+             [\"10.1.2.3\", \"10.8.0.0/16\", \"fd00::/8\"]",
+        ),
+        (
+            "[delivery]\nproxy = \"https://user:hunter2@proxy.example\"",
+            "pay.toml:2: delivery.proxy: not the URL of an HTTP proxy; \
+             write the proxy's address, such as \"http://proxy.example:3128\"",
+        ),
+        (
+            "[delivery]\nflood_brake = true",
+            "pay.toml:2: delivery.flood_brake: not supported by this version; remove it",
         ),
         (
             "[scheduling.classes.gold]\nreserved = 3",

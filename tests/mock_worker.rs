@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use paynotify::{
     config::Inputs,
-    kafka::{ClientSettings, TopicNames},
+    kafka::{ClientSettings, TopicNames, reader},
     model::{Grade, Span},
     telemetry::health::Health,
     worker::{self, Settings, Shown, Stopped},
@@ -18,7 +18,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{
     receiver::{Manner, Receiver, Request},
     system::{SECRET, event, poll},
@@ -64,6 +64,7 @@ impl Fixture {
         let endpoint = json!({ "id": "main", "url": url, "policy": policy, "secrets": secrets });
         let entry = json!({
             "format": 1, "merchant_id": "acme", "name": "Acme", "endpoints": [endpoint],
+            "notify_url_hosts": ["orders.localhost"],
         });
         std::fs::write(directory.path().join("merchants.jsonl"), format!("{entry}\n")).unwrap();
         Self { cluster, topics, receiver, directory }
@@ -82,6 +83,8 @@ impl Fixture {
             set("parking.longest_grade", GRADE),
             set("directory.file", &file.display().to_string()),
             set("delivery.allow_http", "true"),
+            set("delivery.allow_addresses", "127.0.0.0/8"),
+            set("delivery.ports", "1-65535"),
             set("attempts_log.enabled", "false"),
             set("kafka.properties.session.timeout.ms", "6000"),
             set("kafka.properties.heartbeat.interval.ms", "200"),
@@ -115,10 +118,13 @@ impl Fixture {
     }
 
     fn publish(&self, ids: &[&str]) {
+        self.publish_values(ids.iter().map(|id| event(id, "acme")));
+    }
+
+    fn publish_values(&self, values: impl IntoIterator<Item = String>) {
         let producer: BaseProducer = self.clients().producer().unwrap().create().unwrap();
         let topic = self.topics.completions();
-        for id in ids {
-            let body = event(id, "acme");
+        for body in values {
             let record = BaseRecord::to(&topic).partition(0).key("acme").payload(&body);
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
@@ -227,5 +233,37 @@ async fn a_broker_that_goes_and_comes_back_is_told_by_readiness_and_nothing_is_l
     fixture.await_acknowledged(2).await;
     fixture.await_committed(&fixture.topics.completions(), 2);
     assert_eq!(fixture.receiver.requests().len(), 2, "nothing is repeated");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_url_of_an_event_that_leads_inside_is_a_dead_letter_for_that_after_its_schedule() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker(&[]).await;
+    // That name leads to ::1 too, which is not allowed.
+    let url = fixture.receiver.url("/acme").replace("127.0.0.1", "orders.localhost");
+    let mut value: Value = serde_json::from_str(&event("evt_1", "acme")).unwrap();
+    value["notify_url"] = json!(url);
+    fixture.publish_values([value.to_string()]);
+    fixture.await_committed(&fixture.topics.completions(), 1);
+    let mut letters = Vec::new();
+    assert!(poll(DEADLINE, || {
+        let topic = fixture.topics.dead_letters();
+        letters.clear();
+        reader::scan(&fixture.clients(), &topic, |letter| {
+            letters.push(letter);
+            Ok::<_, paynotify::kafka::Error>(())
+        })
+        .unwrap();
+        !letters.is_empty()
+    }));
+    let header = |name: &str| {
+        let found = letters[0].headers.iter().find(|(header, _)| header == name).unwrap();
+        String::from_utf8(found.1.to_vec()).unwrap()
+    };
+    assert_eq!(header("paynotify-reason"), "address_denied");
+    assert_eq!(header("paynotify-class"), "merchant");
+    assert_eq!(header("paynotify-attempts"), "4");
+    assert_eq!(fixture.receiver.requests().len(), 0, "nobody was reached");
     worker.stop().await;
 }

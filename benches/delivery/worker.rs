@@ -51,6 +51,7 @@ impl Worker {
              topics.prefix = {prefix:?}\ntopics.grades = {:?}\n\
              defaults.policy.intervals = {:?}\ndirectory.file = \"{}\"\n\
              delivery.max_in_flight = {in_flight}\ndelivery.allow_http = true\n\
+             delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
              attempts_log.enabled = {attempts_log}\nadmin.listen = \"127.0.0.1:0\"\n\
              shutdown.grace = \"5s\"\n",
             topics::GRADES,

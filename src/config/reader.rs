@@ -38,11 +38,7 @@ pub(super) struct Reader {
 }
 
 /// Keys of the contract that later versions implement, with all below them.
-const NOT_YET: [&str; 12] = [
-    "delivery.ports",
-    "delivery.allow_addresses",
-    "delivery.deny_addresses",
-    "delivery.proxy",
+const NOT_YET: [&str; 8] = [
     "delivery.flood_brake",
     "delivery.breaker",
     "scheduling",
@@ -63,7 +59,8 @@ impl Reader {
     pub(super) fn flag(&mut self, key: &str, value: &str) {
         let origin = Origin::Flag("--set".to_owned());
         let property = key.strip_prefix("kafka.properties.");
-        if property.is_some_and(super::Properties::is_secret) {
+        let credentials = key == "delivery.proxy" && value.contains('@');
+        if credentials || property.is_some_and(super::Properties::is_secret) {
             let remedy = format!("put it into the file or into {}", environment::variable_of(key));
             self.problem(key, origin, "a secret on the command line".to_owned(), remedy);
             return;

@@ -43,15 +43,6 @@ pub struct Parking {
     pub longest_grade: Span,
 }
 
-/// `[delivery]`: limits of HTTP requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Concurrent attempts of a worker.
-    pub max_in_flight: u32,
-    /// Whether endpoints without TLS are accepted.
-    pub allow_http: bool,
-}
-
 /// `[events]`: limits of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events {
@@ -195,19 +186,6 @@ impl Parking {
             let remedy = format!("write at least {}, or add a grade", topics.grades.smallest());
             reader.refuse("parking.longest_grade", what, remedy);
         }
-    }
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        Self { max_in_flight: 256, allow_http: false }
-    }
-}
-
-impl Delivery {
-    pub(super) fn read(&mut self, reader: &mut Reader) {
-        reader.read("delivery.max_in_flight", &mut self.max_in_flight);
-        reader.read("delivery.allow_http", &mut self.allow_http);
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) trait Setting: Sized {
     fn show(&self) -> Option<String>;
 }
 
-fn not(value: &Value) -> String {
+pub(super) fn not(value: &Value) -> String {
     match value {
         Value::Text(text) | Value::String(text) => format!("{text:?} is of the wrong type"),
         Value::Integer(number) => format!("{number} is of the wrong type"),
@@ -38,7 +38,7 @@ fn not(value: &Value) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
@@ -297,11 +297,11 @@ fn range(text: &str) -> Result<(u16, u16), String> {
     if first <= last { Ok((first, last)) } else { Err(wrong()) }
 }
 
-fn split(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.map(|item| format!("{item:?}")).collect();
     format!("[{}]", items.join(", "))
 }

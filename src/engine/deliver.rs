@@ -146,7 +146,8 @@ impl Engine {
         delivery.envelope.endpoint = Some(endpoint.id.clone());
         delivery.endpoint = Some(Arc::clone(endpoint));
         if let Some(message) = expired_while_parked(delivery, endpoint, now) {
-            return self.bury(now, id, DeadReason::Expired, message);
+            let reason = DeadReason::Expired.after(delivery.envelope.last_reason.as_deref());
+            return self.bury(now, id, reason, message);
         }
         match state_of(merchant, endpoint) {
             State::Active if !endpoint.can_sign(now) => {

@@ -107,7 +107,7 @@ impl Engine {
                     ),
                     _ => (DeadReason::Exhausted, format!("{made} attempts, last: {reason}")),
                 };
-                let to = self.dead_letter(dead, message);
+                let to = self.dead_letter(dead.after(Some(reason)), message);
                 self.report_attempt(id, Some(reason), result, Some(to.clone()));
                 self.report_event(EventOutcome::Dead);
                 self.route(id, to);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::engine::{DeadReason, FaultClass};
+use crate::engine::{DeadReason, FailReason, FaultClass};
 
 impl DeadReason {
     /// Every reason, in the contract's order.
@@ -40,6 +40,13 @@ impl DeadReason {
     /// Reads the word; none for one of a newer version.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
+    /// The reason of a delivery that is given up, when its last attempt failed for `last` (a word of
+    /// the attempts log): an address that may not be dialled says more than how often it was tried.
+    #[must_use]
+    pub fn after(self, last: Option<&str>) -> Self {
+        if last == Some(FailReason::AddressDenied.as_str()) { Self::AddressDenied } else { self }
     }
 
     /// Whose fault it is.

@@ -1,14 +1,15 @@
 //! The only place that dials merchants: one attempt, bounded in time and in bytes.
 //!
 //! - The deadline of the policy covers everything: name, connection, TLS, request, response, body.
-//! - Redirects are never followed, nothing is retried or decompressed, no proxy of the environment
-//!   is used. The client below is hyper's own, since one that could do all that costs a quarter of
+//! - Redirects are never followed, nothing is retried or decompressed, no proxy but that of the
+//!   settings is used. The client below is hyper's own, since one that could do all that costs a quarter of
 //!   an attempt's processor time.
 //! - At most 64 KiB of the response are read. A response counts when it is complete within the
 //!   deadline, or when it exceeds that bound: then its status decides, unless the rule of
 //!   acknowledgement asks for the body, and the connection is dropped. A body that is still trickling at the deadline is a timeout, one that breaks off is a
 //!   reset, whatever the status was: the merchant may well not have finished.
-//! - Every address, literal or resolved, is dialled by `dial`, where a guard of addresses will stand.
+//! - Every address, literal or resolved, is dialled by `dial`, where the [`Guard`] stands. Addresses
+//!   are not resolved again for a connection that is reused.
 //!
 //! Failures are data: [`AttemptResult`] holds them, classified by type and never by text.
 
@@ -16,6 +17,8 @@ mod dial;
 mod excerpt;
 mod failure;
 mod request;
+mod resolve;
+mod tls;
 
 use std::time::Duration;
 
@@ -32,8 +35,12 @@ use hyper_util::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
+use dial::Dial;
+pub use resolve::Names;
+
 use crate::{
     engine::{Answer, AttemptResult, Body, FailReason, Verdict, judge, judge_body},
+    merchant::{guard::Guard, proxy::Proxy},
     model::{Endpoint, Event, Header, Span, Timestamp},
 };
 
@@ -53,6 +60,12 @@ pub struct ClientSettings {
     pub connect_timeout: Span,
     /// Whether `http://` may be used (`delivery.allow_http`).
     pub allow_http: bool,
+    /// What may be dialled.
+    pub guard: Guard,
+    /// How names are resolved.
+    pub names: Names,
+    /// A proxy of the operator's that everything goes through; it resolves the names of merchants.
+    pub proxy: Option<Proxy>,
     /// Certificates in PEM trusted beside those of the platform.
     pub extra_roots: Vec<Vec<u8>>,
     /// Idle connections are closed after this.
@@ -68,6 +81,9 @@ impl Default for ClientSettings {
         Self {
             connect_timeout: Span::from_secs(5),
             allow_http: false,
+            guard: Guard::default(),
+            names: Names::default(),
+            proxy: None,
             extra_roots: Vec::new(),
             pool_idle_timeout: Span::from_secs(60),
             pool_max_idle_per_host: 64,
@@ -90,12 +106,15 @@ pub enum Error {
     /// TLS or the platform's certificates do not work.
     #[error("the HTTP client cannot start: {0}; are the platform's CA certificates installed?")]
     Start(#[from] rustls::Error),
+    /// The configuration of the operating system's resolver cannot be read.
+    #[error("names cannot be resolved: {0}; correct /etc/resolv.conf")]
+    Resolver(String),
 }
 
 /// Sends events to merchants. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: legacy::Client<dial::Dial, Full<Bytes>>,
+    http: legacy::Client<Dial, Full<Bytes>>,
     allow_http: bool,
     excerpts: bool,
 }
@@ -109,8 +128,8 @@ impl Client {
                 .map_err(|source| Error::Root { index, source })?;
             roots.push(root);
         }
-        let timeout = settings.connect_timeout.into();
-        let dial = dial::Dial::new(timeout, settings.allow_http, roots)?;
+        let dial = Dial::new(settings, tls::config(roots)?)
+            .map_err(|error| Error::Resolver(error.to_string()))?;
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from(settings.pool_idle_timeout))

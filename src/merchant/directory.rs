@@ -9,7 +9,10 @@ pub mod file;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Ladder, Merchant, MerchantId, Policy, Span};
+use crate::{
+    merchant::guard::Guard,
+    model::{Ladder, Merchant, MerchantId, Policy, Span},
+};
 
 pub use check::{event_filter, status_set};
 pub use entry::{
@@ -29,6 +32,8 @@ pub struct Rules {
     pub allow_http: bool,
     /// What the intervals of a schedule may be.
     pub schedules: Schedules,
+    /// What may be dialled.
+    pub guard: Guard,
 }
 
 /// What a schedule is held against.

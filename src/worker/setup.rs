@@ -120,6 +120,7 @@ impl Settings {
             defaults: directory::Defaults(self.config.defaults.policy.clone()),
             allow_http: self.config.delivery.allow_http,
             schedules: self.config.schedules(),
+            guard: self.config.delivery.guard(),
         }
     }
 
@@ -193,6 +194,8 @@ pub async fn start(
     });
     let client = Client::new(&client::ClientSettings {
         allow_http: settings.config.delivery.allow_http,
+        guard: settings.config.delivery.guard(),
+        proxy: settings.config.delivery.proxy.clone(),
         excerpts: settings.config.attempts_log.excerpts,
         pool_max_idle_per_host: settings.config.delivery.max_in_flight as usize,
         ..client::ClientSettings::default()

@@ -65,3 +65,19 @@ fn one_entry_may_span_lines() {
     let list = paynotify(&["merchants", "list"], &environment, "");
     assert_eq!(stdout(&list).lines().count(), 1);
 }
+
+#[test]
+fn an_entry_that_leads_inside_is_refused_unless_the_operator_allows_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("merchants.jsonl");
+    let file = ("PAYNOTIFY_DIRECTORY__FILE", file.to_str().unwrap());
+    let inside = GOOD.replace("shop.acme.example", "10.8.0.1");
+    let put = paynotify(&["merchants", "put", "-"], &[file], &inside);
+    assert_eq!(status(&put), 1);
+    let said = "<stdin>:1: refused: merchant m_1, endpoints[0].url: the address 10.8.0.1 is not \
+         public; use a public address, or add this one to delivery.allow_addresses";
+    assert_eq!(stderr(&put).lines().next(), Some(said));
+    let allowed = ("PAYNOTIFY_DELIVERY__ALLOW_ADDRESSES", "10.8.0.0/16");
+    let put = paynotify(&["merchants", "put", "-"], &[file, allowed], &inside);
+    assert_eq!((status(&put), stderr(&put).as_str()), (0, "put 1, refused 0\n"));
+}

@@ -165,6 +165,8 @@ impl System {
             .env("PAYNOTIFY_PARKING__LONGEST_GRADE", "5s")
             .env("PAYNOTIFY_DIRECTORY__FILE", self.directory_file())
             .env("PAYNOTIFY_DELIVERY__ALLOW_HTTP", "true")
+            .env("PAYNOTIFY_DELIVERY__ALLOW_ADDRESSES", "127.0.0.0/8,::1")
+            .env("PAYNOTIFY_DELIVERY__PORTS", "1-65535")
             .env("PAYNOTIFY_ADMIN__LISTEN", "127.0.0.1:0")
             .env("PAYNOTIFY_LOG__FORMAT", "text");
         for (key, value) in &self.settings {

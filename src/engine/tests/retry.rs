@@ -68,6 +68,64 @@ fn every_kind_of_failed_connection_is_retried() {
     }
 }
 
+/// Lets the only attempt of a delivery end, and says why it became a dead letter.
+fn given_up(interval: u64, max_age: u64, answers: &[Answer]) -> DeadReason {
+    let mut given = Scenario::new();
+    let policy = Policy { max_age: seconds(max_age), ..policy(&[interval]) };
+    given.know(merchant("acme", vec![endpoint("main", policy)]));
+    given.read(completions(0), "acme");
+    for answer in answers {
+        let attempt = given.attempt();
+        given.answer_with(attempt.id, answer.clone());
+        let route = given.route();
+        if let Destination::DeadLetter(letter) = &route.to {
+            return letter.reason;
+        }
+        given.routed(&route);
+        given.return_route(&route);
+        given.pass(seconds(interval));
+    }
+    panic!("no dead letter after {answers:?}");
+}
+
+#[test]
+fn a_delivery_whose_last_attempt_met_a_denied_address_is_a_dead_letter_for_that() {
+    let denied = Answer::Failed(FailReason::AddressDenied);
+    let other = Answer::Failed(FailReason::Connect);
+    let after = |interval, max_age, answers: [&Answer; 2]| {
+        given_up(interval, max_age, &answers.map(Clone::clone))
+    };
+    assert_eq!(after(5, 3_600, [&denied, &denied]), DeadReason::AddressDenied);
+    assert_eq!(after(5, 3_600, [&other, &denied]), DeadReason::AddressDenied);
+    assert_eq!(after(5, 3_600, [&denied, &other]), DeadReason::Exhausted);
+    // The next attempt would be later than the age allows.
+    assert_eq!(after(30, 20, [&denied, &denied]), DeadReason::AddressDenied);
+    assert_eq!(after(30, 20, [&other, &denied]), DeadReason::Expired);
+    assert_eq!(DeadReason::AddressDenied.class(), FaultClass::Merchant);
+}
+
+#[test]
+fn a_delivery_that_grew_too_old_while_parked_remembers_a_denied_address() {
+    for (last, expected) in
+        [("address_denied", DeadReason::AddressDenied), ("timeout", DeadReason::Expired)]
+    {
+        let mut given = Scenario::new();
+        let policy = Policy { max_age: seconds(60), ..policy(&[5]) };
+        given.know(merchant("acme", vec![endpoint("main", policy)]));
+        let first = START;
+        given.pass(seconds(120));
+        given.read_at(on_grade(5, 0), 1, Offset(0), "acme", |envelope| {
+            envelope.endpoint = Some(EndpointId::parse("main").unwrap());
+            envelope.attempts = 1;
+            envelope.first_attempt = Some(first);
+            envelope.parked = 1;
+            envelope.last_reason = Some(last.to_owned());
+        });
+        given.pass(seconds(5));
+        assert_eq!(dead(&given.route()).reason, expected);
+    }
+}
+
 #[test]
 fn a_redirect_is_no_acknowledgement() {
     let mut given = Scenario::new();

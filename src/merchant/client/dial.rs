@@ -1,31 +1,28 @@
-//! Names → addresses → connections: everything that is dialled passes here, so this is where
-//! addresses, literal ones too, will be guarded.
+//! Names → addresses → connections: everything that is dialled passes here, so this is where the
+//! guard stands, for literal addresses and ports; for resolved ones it stands in the resolver.
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::Uri;
+use hickory_resolver::net::NetError;
+use http::{Uri, uri::Authority};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
-    client::legacy::connect::{HttpConnector, dns::Name},
+    client::legacy::connect::{HttpConnector, proxy::Tunnel},
     rt::TokioIo,
 };
-use rustls::{
-    ClientConfig,
-    client::danger::ServerCertVerifier,
-    crypto::ring,
-    pki_types::CertificateDer,
-    version::{TLS12, TLS13},
-};
-use rustls_platform_verifier::Verifier;
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
+use url::Host;
+
+use super::{ClientSettings, resolve::Resolver};
+use crate::merchant::guard::{Denied, Guard};
 
 /// A silent connection is probed so often.
 const PROBE: Duration = Duration::from_secs(15);
@@ -35,46 +32,49 @@ const PROBES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// A name that did not resolve, recognisable among the causes of an error.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unresolved {
-    /// The system's resolver failed.
-    #[error("the name does not resolve")]
-    Lookup(#[source] io::Error),
-    /// There are no addresses.
-    #[error("the name has no address")]
-    NoAddress,
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
+type Tcp = HttpConnector<Resolver>;
+
 /// Opens connections: name, TCP and TLS within one deadline.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Dial {
-    connector: HttpsConnector<HttpConnector<Resolver>>,
+    guard: Arc<Guard>,
+    way: Way,
     timeout: Duration,
 }
 
+#[derive(Clone)]
+enum Way {
+    Direct(HttpsConnector<Tcp>),
+    /// By CONNECT, also where TLS is not wanted: nobody on the way reads what merchants get.
+    Proxy(HttpsConnector<Tunnel<Tcp>>),
+}
+
 impl Dial {
-    /// Trusts the platform's certificates and `roots`.
-    pub fn new(
-        timeout: Duration,
-        allow_http: bool,
-        roots: Vec<CertificateDer<'static>>,
-    ) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(ring::default_provider());
-        let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(verifier);
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13, &TLS12])?
-            .dangerous() // only for those who bring a verifier that is not that of the platform
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        let tcp = tcp(Resolver, timeout);
-        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
-        let builder = if allow_http { builder.https_or_http() } else { builder.https_only() };
-        Ok(Self { connector: builder.enable_all_versions().wrap_connector(tcp), timeout })
+    /// Through the proxy of the settings, if there is one.
+    pub fn new(settings: &ClientSettings, tls: ClientConfig) -> Result<Self, NetError> {
+        let timeout = settings.connect_timeout.into();
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let https = if settings.allow_http { https.https_or_http() } else { https.https_only() };
+        let https = https.enable_all_versions();
+        let guard = settings.guard.clone();
+        let (guard, way) = if let Some(proxy) = &settings.proxy {
+            // Its address is the operator's choice; addresses of merchants are never seen here.
+            let resolver = Resolver::new(&settings.names, None)?;
+            let tunnel = Tunnel::new(proxy.address(), tcp(resolver, timeout));
+            let tunnel = match proxy.authorization() {
+                Some(authorization) => tunnel.with_auth(authorization),
+                None => tunnel,
+            };
+            (Arc::new(guard.behind_proxy()), Way::Proxy(https.wrap_connector(tunnel)))
+        } else {
+            let guard = Arc::new(guard);
+            let resolver = Resolver::new(&settings.names, Some(Arc::clone(&guard)))?;
+            (guard, Way::Direct(https.wrap_connector(tcp(resolver, timeout))))
+        };
+        Ok(Self { guard, way, timeout })
     }
 }
 
@@ -84,11 +84,22 @@ impl Service<Uri> for Dial {
     type Future = Connecting<Self::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(context)
+        match &mut self.way {
+            Way::Direct(connector) => connector.poll_ready(context),
+            Way::Proxy(connector) => connector.poll_ready(context),
+        }
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let connecting = tokio::time::timeout(self.timeout, self.connector.call(to));
+        // Literal addresses never come to a resolver.
+        if let Err(denied) = check(&self.guard, &to) {
+            return Box::pin(std::future::ready(Err(denied.into())));
+        }
+        let connecting = match &mut self.way {
+            Way::Direct(connector) => connector.call(to),
+            Way::Proxy(connector) => connector.call(with_port(to)),
+        };
+        let connecting = tokio::time::timeout(self.timeout, connecting);
         Box::pin(async move {
             connecting
                 .await
@@ -113,29 +124,30 @@ fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
     tcp
 }
 
-/// The system's resolver.
-#[derive(Debug, Clone)]
-struct Resolver;
-
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Unresolved;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Unresolved>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
-        Poll::Ready(Ok(()))
+fn check(guard: &Guard, to: &Uri) -> Result<(), Denied> {
+    let authority = to.authority().ok_or(Denied::NoHost)?;
+    if authority.as_str().contains('@') {
+        return Err(Denied::Userinfo);
     }
+    let host = Host::parse(authority.host()).map_err(|_| Denied::NoHost)?;
+    guard.target(&host, authority.port_u16().unwrap_or(usual_port(to))).map(|_| ())
+}
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move {
-            // The port is replaced by that of the URL.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let addresses: Vec<_> = found.map_err(Unresolved::Lookup)?.collect();
-            if addresses.is_empty() {
-                return Err(Unresolved::NoAddress);
-            }
-            Ok(addresses.into_iter())
-        })
+fn usual_port(to: &Uri) -> u16 {
+    if to.scheme_str() == Some("https") { 443 } else { 80 }
+}
+
+/// The same, its port said: a tunnel without one would lead to 443 whatever the scheme.
+fn with_port(to: Uri) -> Uri {
+    let said = to.authority().filter(|authority| authority.port().is_none());
+    let said = said.map(|authority| format!("{}:{}", authority.host(), usual_port(&to)));
+    let mut parts = to.clone().into_parts();
+    match said.map(Authority::try_from) {
+        Some(Ok(authority)) => {
+            parts.authority = Some(authority);
+            Uri::from_parts(parts).unwrap_or(to)
+        }
+        _ => to,
     }
 }
 

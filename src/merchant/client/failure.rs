@@ -2,8 +2,8 @@
 
 use std::{error::Error, io};
 
-use super::dial::Unresolved;
-use crate::engine::FailReason;
+use super::resolve::Unresolved;
+use crate::{engine::FailReason, merchant::guard::Denied};
 
 /// The word of the contract for what ended a request before its response.
 pub(super) fn of_request(error: &hyper_util::client::legacy::Error) -> FailReason {
@@ -37,7 +37,9 @@ fn innermost(error: &(dyn Error + 'static)) -> Option<FailReason> {
 }
 
 fn of(error: &(dyn Error + 'static)) -> Option<FailReason> {
-    if error.is::<Unresolved>() {
+    if error.is::<Denied>() {
+        Some(FailReason::AddressDenied)
+    } else if error.is::<Unresolved>() {
         Some(FailReason::Dns)
     } else if error.is::<rustls::Error>() {
         Some(FailReason::Tls)

@@ -38,14 +38,8 @@ fn checked(entry: Entry, rules: &Rules) -> Checked<Merchant> {
     }
     at_most("notify_url_hosts", entry.notify_url_hosts.len(), HOSTS)?;
     for (at, host) in entry.notify_url_hosts.iter().enumerate() {
-        // Hosts are compared with those of parsed URLs, so they have to be in the same form.
-        if ::url::Host::parse(host).map(|parsed| parsed.to_string()).as_deref() != Ok(host) {
-            return Err(Problem::new(
-                &format!("notify_url_hosts[{at}]"),
-                format!("{:?} is not a host name", host.chars().take(80).collect::<String>()),
-                "write the lower-case name without scheme, port and path",
-            ));
-        }
+        url::host(host, rules)
+            .map_err(|problem| problem.within(&format!("notify_url_hosts[{at}]")))?;
     }
     at_most("endpoints", entry.endpoints.len(), ENDPOINTS)?;
     let mut ids = HashSet::new();
@@ -76,7 +70,7 @@ fn endpoint(entry: EndpointEntry, rules: &Rules) -> Checked<Endpoint> {
     if entry.auth.is_some() {
         return Err(Problem::unsupported("auth"));
     }
-    let url = url::url(&entry.url, rules.allow_http)?;
+    let url = url::url(&entry.url, rules)?;
     at_most("events", entry.events.len(), FILTERS)?;
     let events = each("events", &entry.events, event_filter)?;
     let policy = policy(entry.policy, &rules.defaults, &rules.schedules)

@@ -1,10 +1,12 @@
 //! Connections that are opened, and how they are watched.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
+use hyper_util::client::legacy::connect::dns::Name;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::*;
+use crate::merchant::client::resolve::Unresolved;
 
 /// Gives these addresses for every name.
 #[derive(Clone)]
@@ -36,6 +38,33 @@ fn silent(address: SocketAddr) -> (Socket, Vec<Socket>) {
         socket
     };
     (listener, (0..4).map(fill).collect())
+}
+
+#[test]
+fn what_no_url_would_hold_is_refused_here_too() {
+    let guard = Guard::new(Vec::new(), Vec::new(), crate::merchant::guard::Ports::any());
+    for text in [
+        "http://user@shop.example/",
+        "http://user:password@shop.example/",
+        "http://127.1/",
+        "http://0177.0.0.1:8080/",
+        "http://0x7f000001/",
+        "http://2130706433/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://127.0.0.1./",
+        "http://LOCALHOST/",
+        "http://shop.example:0/",
+        "/without/a/host",
+    ] {
+        assert!(check(&guard, &text.parse().unwrap()).is_err(), "{text}");
+    }
+    for text in ["http://shop.example/", "https://1.1.1.1:8080/x", "https://[2606:4700::1]/"] {
+        assert_eq!(check(&guard, &text.parse().unwrap()), Ok(()), "{text}");
+    }
+    let usual = Guard::default();
+    assert_eq!(check(&usual, &"https://shop.example/".parse().unwrap()), Ok(()));
+    assert!(check(&usual, &"http://shop.example/".parse().unwrap()).is_err(), "port 80");
 }
 
 #[tokio::test]

@@ -1,17 +1,44 @@
 //! Where to send, and what.
 
-use super::problem::{Checked, Problem};
-use crate::model::{EventFilter, EventType};
+use ::url::{Host, Url};
 
-pub(super) fn url(text: &str, allow_http: bool) -> Checked<::url::Url> {
+use super::{
+    Rules,
+    problem::{Checked, Problem},
+};
+use crate::{
+    merchant::guard::Denied,
+    model::{EventFilter, EventType},
+};
+
+/// Names are not resolved here: who answers for them may answer otherwise at delivery, where the
+/// addresses are checked.
+pub(super) fn url(text: &str, rules: &Rules) -> Checked<Url> {
     // The URL itself is not quoted: it may hold a password.
     let url = crate::event::check_url(text)
         .map_err(|rule| Problem::new("url", rule, "write such as https://shop.example/hooks"))?;
-    if url.scheme() == "http" && !allow_http {
+    if url.scheme() == "http" && !rules.allow_http {
         let remedy = "use https, or set delivery.allow_http";
         return Err(Problem::new("url", "http is not allowed", remedy));
     }
+    rules.guard.url(&url).map_err(|denied| refused("url", &denied))?;
     Ok(url)
+}
+
+/// A host that events may name; its port is not known before.
+pub(super) fn host(text: &str, rules: &Rules) -> Checked<()> {
+    // Hosts are compared with those of parsed URLs, so they have to be in the same form.
+    let Some(host) = Host::parse(text).ok().filter(|host| host.to_string() == text) else {
+        let what = format!("{:?} is not a host name", text.chars().take(80).collect::<String>());
+        let remedy = "write the lower-case name without scheme, port and path";
+        return Err(Problem::new("", what, remedy));
+    };
+    rules.guard.host(&host).map_err(|denied| refused("", &denied))?;
+    Ok(())
+}
+
+fn refused(path: &str, denied: &Denied) -> Problem {
+    Problem::new(path, denied.to_string(), &denied.remedy())
 }
 
 /// Reads a filter: `*`, `payment.*` or an exact type.
