@@ -130,6 +130,10 @@ fn a_default_schedule_may_be_a_named_one_with_jitter_and_a_body_that_acknowledge
     assert_eq!(policy.intervals.len(), 15);
     assert_eq!(policy.jitter.as_f64().to_string(), "0.1");
     assert_eq!(policy.acknowledge.body.as_deref(), Some("success"));
+    let blank = "[defaults.policy]\nacknowledge.body = \"success \"\n";
+    let error = load(blank, &[], &[]).unwrap_err();
+    let expected = "pay.toml:2: defaults.policy.acknowledge.body: is compared after trimming";
+    assert!(error.starts_with(expected), "{error}");
     let wrong = "[defaults.policy]\njitter = 1.5\n";
     let expected = "pay.toml:2: defaults.policy.jitter: \"1.5\" is not a number from 0 to 1; \
                     write a number from 0 to 1";

@@ -143,6 +143,25 @@ async fn a_wrong_secret_ends_the_start_soon_with_the_remedy_and_without_the_secr
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_says_nothing_ends_the_start_soon_with_what_is_missing() {
+    let tokens = Tokens::start(Duration::from_secs(60)).await;
+    let (system, _receiver) = with_tokens("nameless", &tokens, SECRET).await;
+    tokens.spoil();
+    let begun = Instant::now();
+    let output = run(&system, &["topics", "check"], "");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let expected = format!(
+        "no token for Kafka from {}: Expected JSON JWT response with \"exp\" field; \
+         check the settings of this client at the token endpoint\n",
+        tokens.url()
+    );
+    assert!(said.ends_with(&expected), "{said}");
+    assert_no_secret(&said);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_endpoint_that_hangs_ends_the_start_in_ten_seconds() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/oauth2/token", silent.local_addr().unwrap());

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    engine::hops,
-    merchant::directory::{MOST_HOPS, Schedules},
+    merchant::directory::{Schedules, acknowledging_body},
     model::{Policy, Preset, Span},
 };
 
@@ -60,6 +59,11 @@ impl Defaults {
         policy.signed = dialect == Dialect::Standard;
         reader.read("defaults.policy.acknowledge.statuses", &mut policy.acknowledge.statuses);
         reader.read("defaults.policy.acknowledge.body", &mut policy.acknowledge.body);
+        if let Some(Err((what, remedy))) =
+            policy.acknowledge.body.as_deref().map(acknowledging_body)
+        {
+            reader.refuse("defaults.policy.acknowledge.body", what, remedy);
+        }
         read_headers(policy, reader);
         check_intervals(policy, reader, schedules);
 
@@ -89,9 +93,7 @@ fn check_intervals(policy: &Policy, reader: &mut Reader, schedules: &Schedules) 
                 "change it, or directory.shortest_interval and directory.longest_interval",
             );
         }
-        if hops(&schedules.ladder, *interval, MOST_HOPS + 1) > MOST_HOPS {
-            let what = format!("{interval} needs more than {MOST_HOPS} hops over the delay topics");
-            let remedy = format!("add the grade {interval} to topics.grades, or change it");
+        if let Some((what, remedy)) = schedules.too_many_hops(*interval) {
             return reader.refuse(KEY, what, remedy);
         }
     }
@@ -118,7 +120,8 @@ fn read_headers(policy: &mut Policy, reader: &mut Reader) {
 }
 
 impl Setting for Intervals {
-    const WANTED: &'static str = "a list of durations such as [\"15s\", \"3m\", \"1h\"], or a schedule such as \"wechat-pay\"";
+    const WANTED: &'static str = "a list of durations such as [\"15s\", \"3m\", \"1h\"], \
+                                  or a schedule such as \"wechat-pay\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
         if let Some(preset) = Preset::named(text.trim()) {

@@ -10,11 +10,12 @@ pub mod file;
 mod tests;
 
 use crate::{
+    engine::hops,
     merchant::guard::Guard,
     model::{Ladder, Merchant, MerchantId, Policy, Span},
 };
 
-pub use check::{event_filter, status_set};
+pub use check::{acknowledging_body, event_filter, status_set};
 pub use entry::{
     AcknowledgeEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry, PolicyEntry, SecretEntry,
     redacted,
@@ -48,7 +49,18 @@ pub struct Schedules {
 }
 
 /// An interval that is composed of more hops is refused: each is a record to write and to read.
-pub const MOST_HOPS: usize = 16;
+const MOST_HOPS: usize = 16;
+
+impl Schedules {
+    /// What is wrong with an interval that the ladder can keep only by too many hops, and the remedy.
+    pub fn too_many_hops(&self, interval: Span) -> Option<(String, String)> {
+        (hops(&self.ladder, interval, MOST_HOPS + 1) > MOST_HOPS).then(|| {
+            let what = format!("{interval} needs more than {MOST_HOPS} hops over the delay topics");
+            let remedy = format!("add the grade {interval} to topics.grades, or change it");
+            (what, remedy)
+        })
+    }
+}
 
 impl Default for Schedules {
     fn default() -> Self {

@@ -54,6 +54,7 @@ struct Shared {
     life: Duration,
     given: AtomicUsize,
     refuses: AtomicBool,
+    nameless: AtomicBool,
 }
 
 impl Tokens {
@@ -96,6 +97,11 @@ impl Tokens {
         self.shared.given.load(Ordering::SeqCst)
     }
 
+    /// Its tokens say from now on neither for whom they are nor when they expire.
+    pub fn spoil(&self) {
+        self.shared.nameless.store(true, Ordering::SeqCst);
+    }
+
     /// Whether it refuses everybody from now on.
     pub fn refuse(&self, refuses: bool) {
         self.shared.refuses.store(refuses, Ordering::SeqCst);
@@ -103,7 +109,12 @@ impl Tokens {
 }
 
 fn service(life: Duration) -> (Arc<Shared>, Router) {
-    let shared = Shared { life, given: AtomicUsize::new(0), refuses: AtomicBool::new(false) };
+    let shared = Shared {
+        life,
+        given: AtomicUsize::new(0),
+        refuses: AtomicBool::new(false),
+        nameless: AtomicBool::new(false),
+    };
     let shared = Arc::new(shared);
     let serving = Arc::clone(&shared);
     let answer = move |headers: HeaderMap, body: Bytes| {
@@ -155,6 +166,7 @@ impl Shared {
         let life = self.life.as_secs();
         let expires = now + i64::try_from(life).unwrap();
         let claims = json!({ "sub": CLIENT, "iat": now, "exp": expires, "scope": "kafka" });
+        let claims = if self.nameless.load(Ordering::SeqCst) { json!({}) } else { claims };
         let encode = |part: serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let token = format!("{}.{}.", encode(json!({ "alg": "none" })), encode(claims));
         let token = json!({ "access_token": token, "token_type": "Bearer", "expires_in": life });

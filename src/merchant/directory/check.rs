@@ -12,7 +12,10 @@ use std::{collections::HashSet, sync::Arc};
 
 pub(super) use self::policy::policy;
 use self::problem::{Checked, Problem, at_most, each};
-pub use self::{acknowledge::status_set, url::event_filter};
+pub use self::{
+    acknowledge::{acknowledging_body, status_set},
+    url::event_filter,
+};
 use super::{EndpointEntry, Entry, Error, Rules};
 use crate::model::{Endpoint, Merchant};
 

@@ -26,15 +26,21 @@ pub(super) fn acknowledge(
     })
 }
 
-fn body(text: String) -> Checked<String> {
+/// Checks a body that acknowledges, of an entry or of the defaults: what is wrong, and the remedy.
+pub fn acknowledging_body(text: &str) -> Result<(), (&'static str, &'static str)> {
     if text.is_empty() || text.trim() != text {
         let what = "is compared after trimming, so it must not be empty or begin or end blank";
-        return Err(Problem::new("body", what, "write the trimmed body, such as \"success\""));
+        return Err((what, "write the trimmed body, such as \"success\""));
     }
     if text.len() > LONGEST {
-        return Err(Problem::new("body", "is longer than 1024 bytes", "shorten it"));
+        return Err(("is longer than 1024 bytes", "shorten it"));
     }
-    Ok(text)
+    Ok(())
+}
+
+fn body(text: String) -> Checked<String> {
+    let problem = |(what, remedy)| Problem::new("body", what, remedy);
+    acknowledging_body(&text).map(|()| text).map_err(problem)
 }
 
 fn json(JsonEntry { pointer, equals }: JsonEntry) -> Checked<JsonRule> {

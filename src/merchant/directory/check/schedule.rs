@@ -2,8 +2,7 @@
 
 use super::problem::{Checked, Problem, at_most, within};
 use crate::{
-    engine::hops,
-    merchant::directory::{IntervalsEntry, MOST_HOPS, Schedules},
+    merchant::directory::{IntervalsEntry, Schedules},
     model::{Jitter, Policy, Preset, Span},
 };
 
@@ -41,9 +40,7 @@ pub(super) fn check(policy: &Policy, rules: &Schedules) -> Checked<()> {
     for (at, interval) in policy.intervals.iter().enumerate() {
         let path = format!("intervals[{at}]");
         within(&path, *interval, rules.shortest, rules.longest)?;
-        if hops(&rules.ladder, *interval, MOST_HOPS + 1) > MOST_HOPS {
-            let what = format!("{interval} needs more than {MOST_HOPS} hops over the delay topics");
-            let remedy = format!("add the grade {interval} to topics.grades, or change it");
+        if let Some((what, remedy)) = rules.too_many_hops(*interval) {
             return Err(Problem::new(&path, what, &remedy));
         }
         sum = sum.plus(*interval);
