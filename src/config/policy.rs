@@ -2,13 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Policy, Span};
+use crate::model::{Dialect, Policy, Span};
 
-use super::{
-    kafka::REDACTED,
-    reader::{Reader, Value},
-    setting::Setting,
-};
+use super::{kafka::REDACTED, reader::Reader, setting::Setting};
 
 /// Headers that the request itself, its signature or its trace needs.
 const RESERVED: [&str; 9] = [
@@ -30,13 +26,6 @@ pub struct Defaults {
     pub policy: Policy,
 }
 
-/// How requests are signed.
-#[derive(Clone, Copy, PartialEq)]
-enum Dialect {
-    Standard,
-    None,
-}
-
 impl Defaults {
     pub(super) fn read(&mut self, reader: &mut Reader) {
         let policy = &mut self.policy;
@@ -44,9 +33,7 @@ impl Defaults {
         reader.read("defaults.policy.max_age", &mut policy.max_age);
         reader.read("defaults.policy.timeout", &mut policy.timeout);
         reader.read("defaults.policy.max_in_flight", &mut policy.max_in_flight);
-        let mut dialect = if policy.signed { Dialect::Standard } else { Dialect::None };
-        reader.read("defaults.policy.dialect", &mut dialect);
-        policy.signed = dialect == Dialect::Standard;
+        reader.read("defaults.policy.dialect", &mut policy.dialect);
         reader.read("defaults.policy.acknowledge.statuses", &mut policy.acknowledge.statuses);
         read_headers(policy, reader);
 
@@ -84,22 +71,17 @@ fn read_headers(policy: &mut Policy, reader: &mut Reader) {
 }
 
 impl Setting for Dialect {
-    const WANTED: &'static str = "\"standard\" (Standard Webhooks) or \"none\" (unsigned)";
+    const WANTED: &'static str =
+        "\"standard\" (Standard Webhooks), \"stripe-like\" or \"none\" (unsigned)";
 
     fn from_text(text: &str) -> Result<Self, String> {
         match text {
-            "standard" => Ok(Self::Standard),
-            "none" => Ok(Self::None),
-            _ => Err(format!("{text:?} is not a dialect of this version")),
+            "custom" => Err("a custom dialect belongs into a merchant's entry".to_owned()),
+            name => Self::named(name).ok_or_else(|| format!("{text:?} is not a dialect")),
         }
     }
 
-    fn from_value(value: &Value) -> Result<Self, String> {
-        String::from_value(value).and_then(|text| Self::from_text(&text))
-    }
-
     fn show(&self) -> Option<String> {
-        let name = if *self == Self::Standard { "standard" } else { "none" };
-        Some(format!("{name:?}"))
+        Some(format!("{:?}", self.name()))
     }
 }

@@ -12,7 +12,10 @@ mod tests;
 use crate::model::{Merchant, MerchantId, Policy, Span};
 
 pub use check::{event_filter, status_set};
-pub use entry::{AcknowledgeEntry, EndpointEntry, Entry, PolicyEntry, SecretEntry, redacted};
+pub use entry::{
+    AcknowledgeEntry, AuthEntry, DialectEntry, EndpointEntry, Entry, PolicyEntry, SecretEntry,
+    redacted,
+};
 
 /// Bytes of one entry at most.
 pub const MAX_ENTRY_BYTES: usize = 512 * 1024;
@@ -137,5 +140,9 @@ impl Error {
 
 /// A signing key may stand where something else is expected, and be quoted for it.
 fn masked(what: String) -> String {
-    if what.contains("whsec_") { "holds a signing key in the wrong place".to_owned() } else { what }
+    if ["whsec_", "whsk_", "PRIVATE KEY"].iter().any(|mark| what.contains(mark)) {
+        "holds a signing key in the wrong place".to_owned()
+    } else {
+        what
+    }
 }

@@ -61,7 +61,7 @@ pub fn policy(intervals: &[u64]) -> Policy {
         timeout: seconds(10),
         max_in_flight: 8,
         acknowledge: Acknowledge { statuses: StatusSet(vec![(200, 299)]) },
-        signed: false,
+        dialect: Dialect::None,
         headers: Vec::new(),
     }
 }
@@ -73,6 +73,7 @@ pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
         state: State::Active,
         events: Vec::new(),
         policy,
+        authorization: None,
         secrets: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     acknowledge::acknowledge,
+    dialect,
     headers::headers,
     problem::{Checked, Problem, within},
     schedule::schedule,
@@ -24,12 +25,7 @@ pub(in super::super) fn policy(
         timeout: entry.timeout.unwrap_or(defaults.timeout),
         max_in_flight: entry.max_in_flight.unwrap_or(defaults.max_in_flight),
         acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)?,
-        signed: match entry.dialect.as_deref() {
-            None => defaults.signed,
-            Some("standard") => true,
-            Some("none") => false,
-            Some(_) => return Err(Problem::unsupported("dialect")),
-        },
+        dialect: dialect::dialect(entry.dialect, defaults.dialect)?,
         headers: match entry.headers {
             Some(headers) => headers.into_iter().collect(),
             None => defaults.headers,
@@ -42,6 +38,7 @@ pub(in super::super) fn policy(
         return Err(Problem::new("max_in_flight", what, "the default is 8"));
     }
     headers(&policy.headers)?;
+    dialect::apart(&policy)?;
     Ok(policy)
 }
 
