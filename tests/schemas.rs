@@ -108,6 +108,34 @@ fn bad_merchants_are_refused_by_both() {
         json!({ "pointer": "/a", "equals": {} }),
         json!({ "pointer": "/a", "equals": 1, "colour": 1 }),
     ];
+    let custom = |field: &str, value: Value| {
+        let mut dialect = json!({ "kind": "custom", "algorithm": "hmac-sha256",
+            "encoding": "hex", "headers": { "x-a": "{signature}" }, "content": "{body}" });
+        dialect[field] = value;
+        dialect
+    };
+    let dialects = [
+        json!("wechat"),
+        json!(1),
+        json!({}),
+        json!({ "kind": "custom" }),
+        json!({ "kind": "none", "content": "{body}" }),
+        json!({ "kind": "stripe-like", "header": "a b" }),
+        custom("algorithm", json!("md5")),
+        custom("encoding", json!(null)),
+        custom("headers", json!({})),
+        custom("headers", json!({ "a b": "{signature}" })),
+        custom("content", json!("fixed")),
+        custom("colour", json!(1)),
+    ];
+    let auths = [
+        json!("x"),
+        json!({ "kind": "digest" }),
+        json!({ "kind": "basic", "username": "u" }),
+        json!({ "kind": "basic", "username": "u:", "password": "p" }),
+        json!({ "kind": "bearer", "token": "a b" }),
+        json!({ "kind": "bearer", "token": "t", "username": "u" }),
+    ];
     let table: &[(&str, &[Value])] = &[
         ("/format", &[json!(2), json!("1"), json!(null)]),
         ("/merchant_id", &[json!(""), json!("a b"), json!(1)]),
@@ -136,7 +164,9 @@ fn bad_merchants_are_refused_by_both() {
         ("/endpoints/0/policy/acknowledge/json", &bad_json),
         ("/endpoints/0/policy/acknowledge/colour", &[json!(1)]),
         ("/endpoints/0/policy/headers", &[json!({ "a b": "c" }), json!({ "a": 1 }), json!([])]),
-        ("/endpoints/0/secrets/0/kind", &[json!("rsa"), json!(null)]),
+        ("/endpoints/0/policy/dialect", &dialects),
+        ("/endpoints/0/auth", &auths),
+        ("/endpoints/0/secrets/0/kind", &[json!("rsa"), json!("dsa"), json!(null)]),
         ("/endpoints/0/secrets/0/value", &[json!("x"), json!("whsec_short"), json!(1)]),
         ("/endpoints/0/secrets/0/colour", &[json!(1)]),
         ("/endpoints/0/secrets/0/id", &[json!(""), json!("a,b")]),
@@ -197,6 +227,33 @@ prop_compose! {
     }
 }
 
+/// A dialect and a kind of key for it.
+fn any_signing() -> impl Strategy<Value = (Value, &'static str)> {
+    let custom = ("[!-~]{0,3}", "[a-z{}]{0,3}").prop_map(|(text, braces)| {
+        json!({ "kind": "custom", "algorithm": "hmac-sha512", "encoding": "base64-percent",
+            "headers": { "x-sig": format!("{text}{{signature}}") },
+            "content": format!("{braces}{{body}}") })
+    });
+    let stripe = "[a-z ]{1,4}".prop_map(|name| json!({ "kind": "stripe-like", "header": name }));
+    prop_oneof![
+        select(vec!["hmac", "ed25519"]).prop_map(|kind| (json!("standard"), kind)),
+        Just((json!("stripe-like"), "hmac-text")),
+        stripe.prop_map(|dialect| (dialect, "hmac-text")),
+        (custom, select(vec!["hmac", "hmac-text", "hmac-hex"])),
+        Just((json!({ "kind": "none", "header": null }), "hmac-hex")),
+    ]
+}
+
+fn any_auth() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        ("[ -~é]{0,9}", ".{0,9}").prop_map(|(username, password)| {
+            json!({ "kind": "basic", "username": username, "password": password, "token": null })
+        }),
+        "[ -~é]{0,9}".prop_map(|token| json!({ "kind": "bearer", "token": token })),
+    ]
+}
+
 prop_compose! {
     fn any_entry()(
         merchant in "[A-Za-z0-9_:.-]{1,128}",
@@ -213,17 +270,26 @@ prop_compose! {
         equals in select(vec![json!(null), json!(true), json!(1), json!("S"), json!([]), json!({})]),
         statuses in option::of(proptest::collection::vec("[245]xx|[245][0-9]{2}|20[0-9](-[25][0-9]{2})?", 1..3)),
         header in "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,9}",
-        value in "[ -~é]{0,9}",
+        text in "[ -~é]{0,9}",
         secret in proptest::collection::vec(any::<u8>(), 23..66),
+        (dialect, kind) in any_signing(),
+        auth in any_auth(),
     ) -> Value {
         use base64::Engine as _;
-        let secret = base64::engine::general_purpose::STANDARD.encode(secret);
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&secret);
+        let hex = "5a".repeat(secret.len());
+        let value = match kind {
+            "hmac" => format!("whsec_{base64}"),
+            "ed25519" => format!("whsk_{base64}"),
+            _ => hex,
+        };
         json!({ "format": 1, "merchant_id": merchant, "state": state, "endpoints": [{
             "id": endpoint, "url": url, "events": events,
             "policy": { "intervals": intervals, "timeout": timeout, "max_in_flight": flight,
                 "jitter": jitter, "acknowledge": { "statuses": statuses, "body": body,
-                    "json": { "pointer": pointer, "equals": equals } }, "headers": { header: value } },
-            "secrets": [{ "id": "s", "kind": "hmac", "value": format!("whsec_{secret}") }] }] })
+                    "json": { "pointer": pointer, "equals": equals } }, "headers": { header: text },
+                "dialect": dialect },
+            "auth": auth, "secrets": [{ "id": "s", "kind": kind, "value": value }] }] })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     merchant::directory::{Schedules, acknowledging_body},
-    model::{Policy, Preset, Span},
+    model::{Dialect, Policy, Preset, Span},
 };
 
 use super::{
@@ -37,13 +37,6 @@ pub struct Defaults {
 #[derive(PartialEq)]
 struct Intervals(Vec<Span>);
 
-/// How requests are signed.
-#[derive(Clone, Copy, PartialEq)]
-enum Dialect {
-    Standard,
-    None,
-}
-
 impl Defaults {
     pub(super) fn read(&mut self, reader: &mut Reader, schedules: &Schedules) {
         let policy = &mut self.policy;
@@ -54,9 +47,7 @@ impl Defaults {
         reader.read("defaults.policy.jitter", &mut policy.jitter);
         reader.read("defaults.policy.timeout", &mut policy.timeout);
         reader.read("defaults.policy.max_in_flight", &mut policy.max_in_flight);
-        let mut dialect = if policy.signed { Dialect::Standard } else { Dialect::None };
-        reader.read("defaults.policy.dialect", &mut dialect);
-        policy.signed = dialect == Dialect::Standard;
+        reader.read("defaults.policy.dialect", &mut policy.dialect);
         reader.read("defaults.policy.acknowledge.statuses", &mut policy.acknowledge.statuses);
         reader.read("defaults.policy.acknowledge.body", &mut policy.acknowledge.body);
         if let Some(Err((what, remedy))) =
@@ -143,22 +134,17 @@ impl Setting for Intervals {
 }
 
 impl Setting for Dialect {
-    const WANTED: &'static str = "\"standard\" (Standard Webhooks) or \"none\" (unsigned)";
+    const WANTED: &'static str =
+        "\"standard\" (Standard Webhooks), \"stripe-like\" or \"none\" (unsigned)";
 
     fn from_text(text: &str) -> Result<Self, String> {
         match text {
-            "standard" => Ok(Self::Standard),
-            "none" => Ok(Self::None),
-            _ => Err(format!("{text:?} is not a dialect of this version")),
+            "custom" => Err("a custom dialect belongs into a merchant's entry".to_owned()),
+            name => Self::named(name).ok_or_else(|| format!("{text:?} is not a dialect")),
         }
     }
 
-    fn from_value(value: &Value) -> Result<Self, String> {
-        String::from_value(value).and_then(|text| Self::from_text(&text))
-    }
-
     fn show(&self) -> Option<String> {
-        let name = if *self == Self::Standard { "standard" } else { "none" };
-        Some(format!("{name:?}"))
+        Some(format!("{:?}", self.name()))
     }
 }

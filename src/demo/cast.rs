@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use crate::model::{Secret, SecretBytes};
+use crate::model::{Key, Secret, SecretBytes};
 
 /// How a merchant answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Player {
     pub manner: Manner,
     /// What signs its requests.
     pub secret: Secret,
+    /// The same key as its entry has it.
+    key: SecretBytes,
 }
 
 /// How long a slow merchant takes.
@@ -68,15 +70,19 @@ pub fn merchants() -> Vec<Player> {
     let manners = Manner::ALL
         .into_iter()
         .flat_map(|manner| (1..=manner.count()).map(move |number| (manner, number)));
-    let player = |(index, (manner, number)): (u8, (Manner, usize))| Player {
-        id: format!("{}_{number:02}", manner.name().replace(' ', "_")),
-        manner,
-        secret: Secret {
-            id: "s1".to_owned(),
-            key: SecretBytes::new(vec![index; 32]),
-            not_before: None,
-            expires: None,
-        },
+    let player = |(index, (manner, number)): (u8, (Manner, usize))| {
+        let key = SecretBytes::new(vec![index; 32]);
+        Player {
+            id: format!("{}_{number:02}", manner.name().replace(' ', "_")),
+            manner,
+            secret: Secret {
+                id: "s1".to_owned(),
+                key: Key::Hmac(key.clone()),
+                not_before: None,
+                expires: None,
+            },
+            key,
+        }
     };
     (1_u8..).zip(manners).map(player).collect()
 }
@@ -84,7 +90,7 @@ pub fn merchants() -> Vec<Player> {
 /// Their entries, one a line, for a receiver at `address`.
 pub fn directory(merchants: &[Player], address: SocketAddr) -> String {
     let line = |(index, player): (usize, &Player)| {
-        let secret = format!("whsec_{}", STANDARD.encode(player.secret.key.expose()));
+        let secret = format!("whsec_{}", STANDARD.encode(player.key.expose()));
         let entry = json!({
             "format": 1,
             "merchant_id": player.id,

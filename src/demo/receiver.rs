@@ -17,7 +17,7 @@ use super::{
     cast::{Manner, Player, SLOW},
 };
 use crate::{
-    merchant::signature,
+    merchant::dialect::{Unsigned, standard},
     model::{EventId, Timestamp},
 };
 
@@ -79,7 +79,8 @@ fn is_signed(player: &Player, headers: &HeaderMap, body: &[u8]) -> bool {
     let Ok(id) = EventId::parse(text(headers, "webhook-id")) else { return false };
     let Ok(seconds) = text(headers, "webhook-timestamp").parse::<i64>() else { return false };
     let at = Timestamp::from_millis(seconds.saturating_mul(1_000));
-    let expected = signature::sign(std::slice::from_ref(&player.secret), &id, at, body);
+    let request = Unsigned { path: "", id: &id, now: at, body };
+    let expected = standard::signatures(&[&player.secret], &request);
     expected.is_some_and(|signed| signed.header == text(headers, "webhook-signature"))
 }
 

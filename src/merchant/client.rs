@@ -2,12 +2,13 @@
 //!
 //! - The deadline of the policy covers everything: name, connection, TLS, request, response, body.
 //! - Redirects are never followed, nothing is retried or decompressed, no proxy but that of the
-//!   settings is used. The client below is hyper's own, since one that could do all that costs a quarter of
-//!   an attempt's processor time.
+//!   settings is used. The client below is hyper's own, since one that could do all that costs a
+//!   quarter of an attempt's processor time.
 //! - At most 64 KiB of the response are read. A response counts when it is complete within the
 //!   deadline, or when it exceeds that bound: then its status decides, unless the rule of
-//!   acknowledgement asks for the body, and the connection is dropped. A body that is still trickling at the deadline is a timeout, one that breaks off is a
-//!   reset, whatever the status was: the merchant may well not have finished.
+//!   acknowledgement asks for the body, and the connection is dropped. A body that is still
+//!   trickling at the deadline is a timeout, one that breaks off is a reset, whatever the status
+//!   was: the merchant may well not have finished.
 //! - Every address, literal or resolved, is dialled by `dial`, where the [`Guard`] stands. Addresses
 //!   are not resolved again for a connection that is reused.
 //!

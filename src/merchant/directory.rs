@@ -17,8 +17,8 @@ use crate::{
 
 pub use check::{acknowledging_body, event_filter, status_set};
 pub use entry::{
-    AcknowledgeEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry, PolicyEntry, SecretEntry,
-    redacted,
+    AcknowledgeEntry, AuthEntry, DialectEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry,
+    PolicyEntry, SecretEntry, redacted,
 };
 
 /// Bytes of one entry at most.
@@ -168,5 +168,9 @@ impl Error {
 
 /// A signing key may stand where something else is expected, and be quoted for it.
 fn masked(what: String) -> String {
-    if what.contains("whsec_") { "holds a signing key in the wrong place".to_owned() } else { what }
+    if ["whsec_", "whsk_", "PRIVATE KEY"].iter().any(|mark| what.contains(mark)) {
+        "holds a signing key in the wrong place".to_owned()
+    } else {
+        what
+    }
 }

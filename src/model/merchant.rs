@@ -1,11 +1,10 @@
 //! A merchant, its endpoints and their policies, checked and with every default filled in.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::Value;
 
-use super::{EndpointId, EventType, MerchantId, Span, Timestamp};
+use super::{Dialect, EndpointId, EventType, MerchantId, Secret, SecretBytes, Span, Timestamp};
 
 /// A merchant of the directory.
 #[derive(Debug, Clone)]
@@ -35,6 +34,8 @@ pub struct Endpoint {
     pub events: Vec<EventFilter>,
     /// How to send and for how long.
     pub policy: Policy,
+    /// Value of the `authorization` header, where the merchant wants one.
+    pub authorization: Option<SecretBytes>,
     /// Keys to sign with.
     pub secrets: Vec<Secret>,
 }
@@ -78,8 +79,8 @@ pub struct Policy {
     pub max_in_flight: u32,
     /// What counts as received.
     pub acknowledge: Acknowledge,
-    /// Whether requests are signed (`standard`) or not (`none`).
-    pub signed: bool,
+    /// How requests are signed.
+    pub dialect: Dialect,
     /// Fixed headers added to each request.
     pub headers: Vec<(String, String)>,
 }
@@ -97,7 +98,7 @@ impl Default for Policy {
             timeout: Span::from_secs(10),
             max_in_flight: 8,
             acknowledge: Acknowledge::default(),
-            signed: true,
+            dialect: Dialect::default(),
             headers: Vec::new(),
         }
     }
@@ -131,23 +132,6 @@ pub struct JsonRule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusSet(pub Vec<(u16, u16)>);
 
-/// One signing key with its time of validity.
-#[derive(Debug, Clone)]
-pub struct Secret {
-    /// Name for logs; never the value.
-    pub id: String,
-    /// The key itself.
-    pub key: SecretBytes,
-    /// Not used before.
-    pub not_before: Option<Timestamp>,
-    /// Not used from then on.
-    pub expires: Option<Timestamp>,
-}
-
-/// Key bytes that are zeroed when dropped and never printed.
-#[derive(Clone)]
-pub struct SecretBytes(Arc<SecretSlice<u8>>);
-
 impl EventFilter {
     /// Whether an event of this type is wanted.
     pub fn matches(&self, kind: &EventType) -> bool {
@@ -170,7 +154,7 @@ impl Endpoint {
 
     /// Whether a request can be signed at `now` as the policy demands.
     pub fn can_sign(&self, now: Timestamp) -> bool {
-        !self.policy.signed || self.secrets.iter().any(|secret| secret.is_valid(now))
+        !self.policy.dialect.signs() || self.secrets.iter().any(|secret| secret.is_valid(now))
     }
 }
 
@@ -216,30 +200,5 @@ impl StatusSet {
     /// Whether this status is in the set.
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
-    }
-}
-
-impl Secret {
-    /// Whether it signs at `now`.
-    pub fn is_valid(&self, now: Timestamp) -> bool {
-        self.not_before.is_none_or(|start| start <= now) && self.expires.is_none_or(|end| now < end)
-    }
-}
-
-impl SecretBytes {
-    /// Takes the key; the caller's copy should be zeroed.
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(SecretSlice::from(bytes)))
-    }
-
-    /// The bytes, for signing only.
-    pub fn expose(&self) -> &[u8] {
-        self.0.expose_secret()
-    }
-}
-
-impl fmt::Debug for SecretBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
     }
 }

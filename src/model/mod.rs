@@ -2,23 +2,26 @@
 //!
 //! No I/O, no clock, no Kafka, no HTTP. Everything else depends on this module, and it on nothing.
 
+mod dialect;
 mod event;
 mod id;
 mod ladder;
 mod merchant;
 mod place;
 mod preset;
+mod secret;
 mod span;
 mod timestamp;
 
+pub use dialect::{Algorithm, CustomDialect, Dialect, Encoding, Piece, Template};
 pub use event::{Event, Header, Resource};
 pub use id::{EndpointId, EventId, EventType, IdError, MerchantId};
 pub use ladder::{Grade, Ladder, LadderError};
 pub use merchant::{
-    Acknowledge, Endpoint, EventFilter, Jitter, JsonRule, Merchant, Policy, Secret, SecretBytes,
-    State, StatusSet,
+    Acknowledge, Endpoint, EventFilter, Jitter, JsonRule, Merchant, Policy, State, StatusSet,
 };
 pub use place::{Coordinates, CoordinatesError, Offset, Partition, Source};
 pub use preset::{PRESETS, Preset};
+pub use secret::{Key, Secret, SecretBytes};
 pub use span::{Span, SpanError};
 pub use timestamp::{Timestamp, TimestampError};

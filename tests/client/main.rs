@@ -18,7 +18,7 @@ use paynotify::{
         directory::{Rules, parse_entry},
         guard::Guard,
     },
-    model::{Endpoint, Event, Span, Timestamp},
+    model::{Dialect, Endpoint, Event, Span, Timestamp},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -384,7 +384,7 @@ async fn nothing_is_sent_without_a_valid_secret_or_over_http_where_that_is_forbi
     let result = strict.attempt(&endpoint(&url, "5s"), &event(), 1, &[], clock).await;
     assert_eq!(failure(&result), FailReason::Protocol);
     assert!(received.try_recv().is_err());
-    unsigned.policy.signed = false;
+    unsigned.policy.dialect = Dialect::None;
     let result = client().attempt(&unsigned, &event(), 1, &[], clock).await;
     assert_eq!((status(&result), result.key_id), (200, None));
     assert!(!received.recv().await.unwrap().contains("webhook-signature"));

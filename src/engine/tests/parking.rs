@@ -34,7 +34,7 @@ fn deliveries_of_a_disabled_endpoint_are_dead_letters() {
 fn a_delivery_that_cannot_be_signed_is_parked_and_never_sent_unsigned() {
     let mut given = Scenario::new();
     let mut main = endpoint("main", policy(&[5]));
-    main.policy.signed = true;
+    main.policy.dialect = Dialect::Standard;
     given.know(merchant("acme", vec![main]));
     given.read(completions(0), "acme");
     assert!(given.attempts.is_empty());

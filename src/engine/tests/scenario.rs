@@ -62,7 +62,7 @@ pub fn policy(intervals: &[u64]) -> Policy {
         timeout: seconds(10),
         max_in_flight: 8,
         acknowledge: Acknowledge::default(),
-        signed: false,
+        dialect: Dialect::None,
         headers: Vec::new(),
     }
 }
@@ -74,6 +74,7 @@ pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
         state: State::Active,
         events: Vec::new(),
         policy,
+        authorization: None,
         secrets: Vec::new(),
     }
 }

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
-    header::{CONTENT_TYPE, USER_AGENT},
+    header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use http_body_util::Full;
 
 use crate::{
     engine::FailReason,
-    merchant::signature,
+    merchant::dialect,
     model::{Endpoint, Event, Header, Timestamp},
 };
 
@@ -18,7 +18,6 @@ const ATTEMPT: HeaderName = HeaderName::from_static("paynotify-attempt");
 const EVENT_TYPE: HeaderName = HeaderName::from_static("paynotify-event-type");
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 /// Headers of ours, of the protocol and of the trace, so that the map need not grow.
 const USUAL_HEADERS: usize = 12;
 /// Longer trace headers are not passed on (W3C asks for 512 bytes).
@@ -54,13 +53,13 @@ pub(super) fn build(
     headers.insert(EVENT_TYPE, value(event.kind.as_str())?);
     headers.insert(ID, value(event.id.as_str())?);
     headers.insert(TIMESTAMP, HeaderValue::from(now.as_seconds()));
-    let mut key_ids = None;
-    if endpoint.policy.signed {
-        let signed = signature::sign(&endpoint.secrets, &event.id, now, &event.body)
-            .ok_or(FailReason::NoSecret)?;
-        headers.insert(SIGNATURE, value(&signed.header)?);
-        key_ids = Some(signed.key_ids);
+    if let Some(authorization) = &endpoint.authorization {
+        let mut value =
+            HeaderValue::from_bytes(authorization.expose()).map_err(|_| FailReason::Protocol)?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
     }
+    let key_ids = dialect::sign(endpoint, &event.id, now, &event.body, headers)?;
     Ok((request, key_ids))
 }
 

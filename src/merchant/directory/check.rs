@@ -1,11 +1,15 @@
 //! Values of an entry → a merchant, every rule of the contract held.
 
 mod acknowledge;
+mod auth;
+mod dialect;
 mod headers;
+mod keys;
 mod policy;
 mod problem;
 mod schedule;
 mod secrets;
+mod template;
 mod url;
 
 use std::{collections::HashSet, sync::Arc};
@@ -70,9 +74,8 @@ fn endpoint(entry: EndpointEntry, rules: &Rules) -> Checked<Endpoint> {
         let what = "\"notify_url\" is reserved for events with a URL of their own";
         return Err(Problem::new("id", what, "choose another id"));
     }
-    if entry.auth.is_some() {
-        return Err(Problem::unsupported("auth"));
-    }
+    let authorization = entry.auth.as_ref().map(auth::auth).transpose();
+    let authorization = authorization.map_err(|problem| problem.within("auth"))?;
     let url = url::url(&entry.url, rules)?;
     at_most("events", entry.events.len(), FILTERS)?;
     let events = each("events", &entry.events, event_filter)?;
@@ -83,7 +86,8 @@ fn endpoint(entry: EndpointEntry, rules: &Rules) -> Checked<Endpoint> {
         url,
         state: entry.state,
         events,
+        authorization,
+        secrets: secrets::secrets(&entry.secrets, &policy.dialect)?,
         policy,
-        secrets: secrets::secrets(&entry.secrets)?,
     })
 }

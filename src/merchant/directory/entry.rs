@@ -1,5 +1,8 @@
 //! The JSON of an entry as it is written, before any check of its values.
 
+mod auth;
+mod dialect;
+
 use std::fmt;
 
 use secrecy::SecretString;
@@ -9,6 +12,7 @@ use serde::{
 };
 use serde_json::{Value, json};
 
+pub use self::{auth::AuthEntry, dialect::DialectEntry};
 use super::{Error, MAX_ENTRY_BYTES};
 use crate::model::{EndpointId, MerchantId, Span, State, Timestamp};
 
@@ -49,8 +53,8 @@ pub struct EndpointEntry {
     /// What differs from the defaults.
     #[serde(default)]
     pub policy: PolicyEntry,
-    /// Authorization; only null in this version.
-    pub auth: Option<Value>,
+    /// What else a request shows to be let in.
+    pub auth: Option<AuthEntry>,
     /// Signing keys.
     #[serde(default)]
     pub secrets: Vec<SecretEntry>,
@@ -70,7 +74,7 @@ pub struct PolicyEntry {
     pub weight: Option<f64>,
     pub class: Option<String>,
     pub acknowledge: Option<AcknowledgeEntry>,
-    pub dialect: Option<String>,
+    pub dialect: Option<DialectEntry>,
     /// In the order of the entry's names.
     pub headers: Option<std::collections::BTreeMap<String, String>>,
 }
@@ -135,9 +139,9 @@ pub struct JsonEntry {
 pub struct SecretEntry {
     /// Name for logs.
     pub id: String,
-    /// `hmac`.
+    /// How the value is written: `hmac`, `hmac-text`, `hmac-hex`, `ed25519`, `rsa`.
     pub kind: String,
-    /// `whsec_` and base64.
+    /// The key.
     #[serde(deserialize_with = "secret")]
     pub value: SecretString,
     /// Not used before.
@@ -199,7 +203,7 @@ fn endpoint(entry: &EndpointEntry) -> Value {
         "state": entry.state,
         "events": entry.events,
         "policy": policy(&entry.policy),
-        "auth": entry.auth.as_ref().map(|_| "[redacted]"),
+        "auth": entry.auth.as_ref().map(auth::redacted),
         "secrets": entry.secrets.iter().map(secret).collect::<Vec<_>>(),
     })
 }
@@ -238,11 +242,18 @@ pub(super) fn named(bytes: &[u8]) -> Option<MerchantId> {
 }
 
 /// Takes any value before it complains, so that the complaint cannot quote it.
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretString>, D::Error> {
     match Value::deserialize(deserializer)? {
-        Value::String(text) => Ok(SecretString::from(text)),
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(SecretString::from(text))),
         _ => Err(serde::de::Error::custom("must be a string")),
     }
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    optional_secret(deserializer)?.ok_or_else(|| serde::de::Error::custom("must be a string"))
 }
 
 /// The parser's complaint without the value that it quotes: a secret may stand in the wrong place.

@@ -52,6 +52,7 @@ fn attempt(id: u64, number: u32) -> Attempt {
             state: State::Active,
             events: Vec::new(),
             policy: Policy::default(),
+            authorization: None,
             secrets: Vec::new(),
         }),
         number,

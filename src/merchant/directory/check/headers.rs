@@ -33,16 +33,20 @@ pub(super) fn headers(headers: &[(String, String)]) -> Checked<()> {
     Ok(())
 }
 
+/// Whether paynotify or HTTP sets this header; the name in lower case.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED_HEADERS.contains(&name)
+        || name.starts_with("webhook-")
+        || name.starts_with("paynotify-")
+}
+
 fn header((name, value): &(String, String)) -> Checked<()> {
     let path = format!("headers.{}", name.chars().take(80).collect::<String>().escape_debug());
     let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
         return Err(Problem::new(&path, "is no header name", "use letters, digits and hyphens"));
     };
     let parsed = parsed.as_str();
-    if RESERVED_HEADERS.contains(&parsed)
-        || parsed.starts_with("webhook-")
-        || parsed.starts_with("paynotify-")
-    {
+    if is_reserved(parsed) {
         return Err(Problem::new(&path, "is set by paynotify itself", "leave it out"));
     }
     // The value is not quoted: it may be a merchant's own token.

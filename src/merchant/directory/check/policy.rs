@@ -2,6 +2,7 @@
 
 use super::{
     acknowledge::acknowledge,
+    dialect,
     headers::headers,
     problem::{Checked, Problem, within},
     schedule,
@@ -26,12 +27,7 @@ pub(in super::super) fn policy(
         max_in_flight: entry.max_in_flight.unwrap_or(defaults.max_in_flight),
         acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)
             .map_err(|problem| problem.within("acknowledge"))?,
-        signed: match entry.dialect.as_deref() {
-            None => defaults.signed,
-            Some("standard") => true,
-            Some("none") => false,
-            Some(_) => return Err(Problem::unsupported("dialect")),
-        },
+        dialect: dialect::dialect(entry.dialect, defaults.dialect)?,
         headers: match entry.headers {
             Some(headers) => headers.into_iter().collect(),
             None => defaults.headers,
@@ -45,6 +41,7 @@ pub(in super::super) fn policy(
         return Err(Problem::new("max_in_flight", what, "the default is 8"));
     }
     headers(&policy.headers)?;
+    dialect::apart(&policy)?;
     Ok(policy)
 }
 
