@@ -40,7 +40,7 @@ fn good_entry() -> Value {
         "endpoints": [{ "id": "e", "url": "https://shop.example/x", "state": "active",
             "events": ["payment.*"], "auth": null,
             "policy": { "intervals": ["15s"], "max_age": "1h", "timeout": "10s", "jitter": 0.25,
-                "max_in_flight": 8, "rate": null, "weight": 1, "class": "standard",
+                "max_in_flight": 8, "rate": { "per_second": 50, "burst": 100 }, "weight": 2.5, "class": "standard",
                 "acknowledge": { "statuses": ["2xx"], "body": "success",
                     "json": { "pointer": "/result/0", "equals": null } },
                 "dialect": "standard", "headers": { "x-shop": "42" } },
@@ -99,6 +99,15 @@ fn bad_events_are_refused_by_both() {
 fn bad_merchants_are_refused_by_both() {
     let urls = ["", "shop.example", "ftp://a", "https://u:p@a", "https://@a", "https:///a"];
     let statuses = [json!([]), json!(["3xx"]), json!(["1xx"]), json!(["20"]), json!([200])];
+    let bad_rates = [
+        json!({}),
+        json!({ "per_second": 0 }),
+        json!({ "per_second": 1e6 }),
+        json!({ "per_second": "1" }),
+        json!({ "per_second": 1, "burst": 0.5 }),
+        json!({ "per_second": 1, "each": 1 }),
+        json!(5),
+    ];
     let bad_json = [
         json!({}),
         json!({ "pointer": "/a" }),
@@ -155,6 +164,8 @@ fn bad_merchants_are_refused_by_both() {
         ("/endpoints/0/policy/max_age", &[json!(1), json!("1 h"), json!("-1h")]),
         ("/endpoints/0/policy/timeout", &[json!(10), json!("")]),
         ("/endpoints/0/policy/max_in_flight", &[json!(0), json!(1025), json!(-1), json!(1.5)]),
+        ("/endpoints/0/policy/rate", &bad_rates),
+        ("/endpoints/0/policy/weight", &[json!(0), json!(100.5), json!("1"), json!(-1)]),
         ("/endpoints/0/policy/jitter", &[json!(-0.1), json!(1.1), json!("0.1")]),
         ("/endpoints/0/policy/acknowledge/statuses", &statuses),
         (
@@ -265,6 +276,8 @@ prop_compose! {
         timeout in option::of("[1-6]?[0-9]s"),
         flight in option::of(0_u32..1030),
         jitter in option::of(-0.1_f64..1.1),
+        rate in option::of((0.0_f64..200_000.0, option::of(0.0_f64..2e6))),
+        weight in option::of(0.0_f64..110.0),
         body in option::of("[ -~é]{0,9}"),
         pointer in "(/[a-z~01]{0,4}){0,3}",
         equals in select(vec![json!(null), json!(true), json!(1), json!("S"), json!([]), json!({})]),
@@ -286,7 +299,9 @@ prop_compose! {
         json!({ "format": 1, "merchant_id": merchant, "state": state, "endpoints": [{
             "id": endpoint, "url": url, "events": events,
             "policy": { "intervals": intervals, "timeout": timeout, "max_in_flight": flight,
-                "jitter": jitter, "acknowledge": { "statuses": statuses, "body": body,
+                "jitter": jitter, "weight": weight,
+                "rate": rate.map(|(per_second, burst)| json!({ "per_second": per_second, "burst": burst })),
+                "acknowledge": { "statuses": statuses, "body": body,
                     "json": { "pointer": pointer, "equals": equals } }, "headers": { header: text },
                 "dialect": dialect },
             "auth": auth, "secrets": [{ "id": "s", "kind": kind, "value": value }] }] })

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{
     Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, FULL_LANE_PARKING,
     InFlight, ParkReason, Stage,
-    fair_queue::Place,
-    lane::{DeliveryId, LaneKey},
+    fair_queue::{LaneId, Place},
+    lane::{DeliveryId, LaneKey, Limits},
     schedule::{self, Wait},
+    timers::Timer,
 };
 use crate::{
     event::Undecodable,
@@ -38,7 +39,7 @@ impl Engine {
         if delivery.envelope.parked > 0
             && let Some(key) = lane_key_of(delivery)
         {
-            self.lanes.returned(&key);
+            self.lanes.returned(&key, delivery.due);
         }
         self.address(now, id);
     }
@@ -48,7 +49,7 @@ impl Engine {
         if let Some(delivery) = self.deliveries.get_mut(&id) {
             delivery.due = due;
             delivery.stage = Stage::Resting;
-            self.timers.set(due, super::Timer::Due(id));
+            self.timers.set(due, Timer::Due(id));
         }
     }
 
@@ -171,10 +172,12 @@ impl Engine {
             return;
         };
         let partition = delivery.record.partition;
-        let lane = self.lanes.lane(key, partition.index, endpoint.policy.max_in_flight);
+        let limits = Limits::from(&endpoint.policy);
+        let (lane, wake) = self.lanes.lane(now, key, partition.index, limits);
         let accepted = delivery.envelope.accepted;
         let place = Place { lane, source: partition.source, accepted, delivery: id };
         delivery.stage = Stage::Queued(place);
+        self.look_later(lane, wake);
         self.lanes.push(place);
         self.unbalanced.insert(partition);
         // An older delivery takes the place of a fresher one.
@@ -185,12 +188,13 @@ impl Engine {
         }
     }
 
-    /// Parks a delivery that waits in a lane for about as long as the lane needs.
+    /// Parks a delivery that waits in a lane until the lane has room for it.
     fn spill(&mut self, now: Timestamp, place: Place) {
-        let wait = self.lanes.get(place.lane).estimated_wait();
         let longest = FULL_LANE_PARKING.min(self.settings.longest_parking);
-        let grade = schedule::estimated_grade(&self.settings.ladder, wait, longest);
-        self.lanes.parked(place.lane);
+        let room = self.settings.lane_records.min(self.settings.hold.records / 2);
+        let (ladder, lane) = (&self.settings.ladder, place.lane);
+        let grade = self.lanes.parking_grade(now, lane, ladder, longest, room);
+        self.lanes.parked(lane, now + grade.delay());
         self.lanes.remove(place);
         self.park_on(now, place.delivery, grade, ParkReason::FullLane);
     }
@@ -214,10 +218,22 @@ impl Engine {
     /// Starts what has its turn, until the slots are taken.
     pub(super) fn start_attempts(&mut self, now: Timestamp) {
         while self.attempting {
-            let Some(place) = self.lanes.start_next() else {
+            let Some((place, wake)) = self.lanes.start_next(now) else {
                 return;
             };
+            self.look_later(place.lane, wake);
             self.start(now, place);
+        }
+    }
+
+    pub(super) fn look_at_lane(&mut self, now: Timestamp, lane: LaneId) {
+        let again = self.lanes.look(lane, now);
+        self.look_later(lane, again);
+    }
+
+    fn look_later(&mut self, lane: LaneId, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.timers.set(at, Timer::Lane(lane));
         }
     }
 

@@ -1,10 +1,11 @@
-//! Lanes and their turns: every endpoint with something to do and room to do it gets one attempt
-//! a round, whatever waits behind it.
+//! Lanes and their turns: every endpoint with something to do and room to do it gets the attempts
+//! of its weight each round, whatever waits behind it (deficit round robin, Shreedhar and
+//! Varghese 1995).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::lane::{DeliveryId, Lane, LaneKey};
-use crate::model::{Partition, Source, Timestamp};
+use super::lane::{DeliveryId, Lane, LaneKey, Limits, TURN};
+use crate::model::{Grade, Ladder, Partition, Source, Span, Timestamp};
 
 /// Number of a lane while it lives.
 pub type LaneId = usize;
@@ -19,7 +20,7 @@ pub struct FairQueue {
     in_flight: usize,
     limit: usize,
     startable: usize,
-    /// By partition: the deliveries that wait behind a full cap.
+    /// By partition: the deliveries that wait behind a full cap or an empty bucket.
     blocked: HashMap<Partition, Blocked>,
 }
 
@@ -57,19 +58,30 @@ impl FairQueue {
         }
     }
 
-    /// The lane of an endpoint, made when new; its cap follows the policy.
-    pub fn lane(&mut self, key: LaneKey, index: i32, cap: u32) -> LaneId {
+    /// The lane of an endpoint, made when new; its limits follow the policy, and it may want to be
+    /// looked at then ([`FairQueue::look`]).
+    pub fn lane(
+        &mut self,
+        now: Timestamp,
+        key: LaneKey,
+        index: i32,
+        limits: Limits,
+    ) -> (LaneId, Option<Timestamp>) {
         let id = if let Some(id) = self.by_key.get(&key) {
             *id
         } else {
-            let id = self.lanes.insert(Lane::new(key.clone(), index, cap));
+            let id = self.lanes.insert(Lane::new(key.clone(), index, limits));
             self.by_key.insert(key, id);
             id
         };
-        if self.lanes[id].cap != cap {
-            self.change(id, |lane| lane.cap = cap);
+        let mut wake = None;
+        if self.lanes[id].limits() != limits {
+            self.change(id, |lane| {
+                lane.set_limits(now, limits);
+                wake = lane.arrange(now);
+            });
         }
-        id
+        (id, wake)
     }
 
     /// Looks at a living lane.
@@ -91,23 +103,34 @@ impl FairQueue {
         });
     }
 
-    /// The next delivery by turn, now in flight; `None` when nobody may start.
-    pub fn start_next(&mut self) -> Option<Place> {
+    /// The next delivery by turn, now in flight; `None` when nobody may start. Its lane may want to
+    /// be looked at then ([`FairQueue::look`]).
+    pub fn start_next(&mut self, now: Timestamp) -> Option<(Place, Option<Timestamp>)> {
         while self.in_flight < self.limit {
             let id = self.line.pop_front()?;
-            self.lanes[id].in_line = false;
-            let lane = &self.lanes[id];
-            let Some((source, accepted, delivery)) = lane.oldest().filter(|_| !lane.is_capped())
+            let lane = &mut self.lanes[id];
+            lane.in_line = false;
+            let Some((source, accepted, delivery)) = lane.oldest().filter(|_| !lane.is_blocked())
             else {
                 self.change(id, |_| ());
                 continue;
             };
+            if lane.credit < TURN {
+                lane.next_round();
+            }
+            if lane.credit < TURN {
+                lane.in_line = true;
+                self.line.push_back(id);
+                continue;
+            }
             self.in_flight += 1;
+            let mut wake = None;
             self.change(id, |lane| {
                 lane.remove(source, accepted, delivery);
-                lane.in_flight += 1;
+                lane.start(now);
+                wake = lane.arrange(now);
             });
-            return Some(Place { lane: id, source, accepted, delivery });
+            return Some((Place { lane: id, source, accepted, delivery }, wake));
         }
         None
     }
@@ -115,7 +138,18 @@ impl FairQueue {
     /// A started delivery turned out to need no attempt.
     pub fn cancel(&mut self, lane: LaneId) {
         self.in_flight -= 1;
-        self.change(lane, |lane| lane.in_flight = lane.in_flight.saturating_sub(1));
+        self.change(lane, Lane::cancel);
+    }
+
+    /// The time has come to look at a lane whose rate is limited; gives the time of the next look.
+    pub fn look(&mut self, id: LaneId, now: Timestamp) -> Option<Timestamp> {
+        self.lanes.get(id)?;
+        let mut next = None;
+        self.change(id, |lane| {
+            lane.look(now);
+            next = lane.arrange(now);
+        });
+        next
     }
 
     /// An attempt ended.
@@ -124,15 +158,28 @@ impl FairQueue {
         self.change(lane, |lane| lane.attempt_ended(now));
     }
 
-    /// A delivery of this lane was parked.
-    pub fn parked(&mut self, lane: LaneId) {
-        self.change(lane, |lane| lane.parked += 1);
+    /// The grade on which one more delivery of this lane is best parked, so that at most `room` wait
+    /// in it.
+    pub fn parking_grade(
+        &mut self,
+        now: Timestamp,
+        lane: LaneId,
+        ladder: &Ladder,
+        longest: Span,
+        room: usize,
+    ) -> Grade {
+        self.lanes[lane].parking_grade(now, ladder, longest, room)
     }
 
-    /// A parked delivery came back.
-    pub fn returned(&mut self, key: &LaneKey) {
+    /// A delivery of this lane was parked until then.
+    pub fn parked(&mut self, lane: LaneId, until: Timestamp) {
+        self.change(lane, |lane| lane.returns.add(until));
+    }
+
+    /// A parked delivery came back that was to come then.
+    pub fn returned(&mut self, key: &LaneKey, due: Timestamp) {
         if let Some(id) = self.by_key.get(key).copied() {
-            self.change(id, |lane| lane.parked = lane.parked.saturating_sub(1));
+            self.change(id, |lane| lane.returns.remove(due));
         }
     }
 
@@ -140,11 +187,11 @@ impl FairQueue {
     pub fn forget_parked(&mut self, index: i32) {
         let of_index = self.lanes.iter().filter(|(_, lane)| lane.index == index);
         for id in of_index.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.change(id, |lane| lane.parked = 0);
+            self.change(id, |lane| lane.returns.clear());
         }
     }
 
-    /// Deliveries of this partition that cannot start because their lane is at its cap.
+    /// Deliveries of this partition that cannot start because their lane is at its cap or rate.
     pub fn blocked(&self, partition: Partition) -> usize {
         self.blocked.get(&partition).map_or(0, |blocked| blocked.total)
     }
@@ -183,9 +230,12 @@ impl FairQueue {
         self.startable -= lane.startable();
         change(lane);
         self.startable += lane.startable();
-        if !lane.in_line && !lane.is_capped() && lane.oldest().is_some() {
+        if lane.has_nothing_waiting() {
+            lane.credit = 0;
+        } else if !lane.in_line && !lane.is_blocked() {
             lane.in_line = true;
-            self.line.push_back(id);
+            // Turns of this round are left.
+            if lane.credit < TURN { self.line.push_back(id) } else { self.line.push_front(id) }
         }
         if lane.is_idle() && !lane.in_line {
             let lane = self.lanes.remove(id);
@@ -197,7 +247,7 @@ impl FairQueue {
 
     fn count_blocked(&mut self, id: LaneId, add: bool) {
         let lane = &self.lanes[id];
-        if !lane.is_capped() {
+        if !lane.is_blocked() {
             return;
         }
         for partition in lane.partitions() {

@@ -2,7 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{EndpointId, MerchantId, Partition, Source, Span, Timestamp};
+use super::{
+    bucket::Bucket,
+    pace::Pace,
+    returns::{Outlook, Returns},
+};
+use crate::model::{
+    EndpointId, Grade, Ladder, MerchantId, Partition, Policy, Rate, Source, Span, Timestamp, Weight,
+};
 
 /// Number of a delivery, unique in the life of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +26,20 @@ pub struct LaneKey {
     pub host: Option<String>,
 }
 
+/// What a policy says of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most attempts at a time.
+    pub cap: u32,
+    /// Most attempts in a time.
+    pub rate: Option<Rate>,
+    /// Turns beside other lanes.
+    pub weight: Weight,
+}
+
+/// What one turn costs, in tenths of a turn.
+pub const TURN: u32 = Weight::ONE.tenths();
+
 /// The state of one lane.
 #[derive(Debug)]
 pub struct Lane {
@@ -30,34 +51,43 @@ pub struct Lane {
     waiting: BTreeMap<Source, BTreeSet<(Timestamp, DeliveryId)>>,
     /// Attempts running now.
     pub in_flight: u32,
-    /// Most attempts at a time.
-    pub cap: u32,
+    limits: Limits,
+    bucket: Option<Bucket>,
+    /// Whether the bucket is empty; a timer ends it.
+    throttled: bool,
+    /// When the bucket is to be looked at.
+    wake: Option<Timestamp>,
+    /// Tenths of turns that it may still take this round.
+    pub credit: u32,
     /// Deliveries of this lane that were parked and have not come back.
-    pub parked: u64,
+    pub returns: Returns,
     /// How fast attempts end.
     pace: Pace,
     /// Whether it stands in the line of turns.
     pub in_line: bool,
 }
 
-/// Ended attempts per second, measured over windows of a second or more.
-#[derive(Debug, Default)]
-struct Pace {
-    window_start: Option<Timestamp>,
-    ended: u64,
-    per_second: Option<f64>,
+impl From<&Policy> for Limits {
+    fn from(policy: &Policy) -> Self {
+        let Policy { max_in_flight, rate, weight, .. } = policy;
+        Self { cap: *max_in_flight, rate: *rate, weight: *weight }
+    }
 }
 
 impl Lane {
     /// An empty lane.
-    pub fn new(key: LaneKey, index: i32, cap: u32) -> Self {
+    pub fn new(key: LaneKey, index: i32, limits: Limits) -> Self {
         Self {
             key,
             index,
             waiting: BTreeMap::new(),
             in_flight: 0,
-            cap,
-            parked: 0,
+            limits,
+            bucket: limits.rate.map(Bucket::new),
+            throttled: false,
+            wake: None,
+            credit: 0,
+            returns: Returns::default(),
             pace: Pace::default(),
             in_line: false,
         }
@@ -97,6 +127,11 @@ impl Lane {
         lasts.max().map(|(accepted, delivery, source)| (source, accepted, delivery))
     }
 
+    /// Whether nothing waits.
+    pub fn has_nothing_waiting(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiting.values().map(BTreeSet::len).sum()
@@ -114,49 +149,105 @@ impl Lane {
 
     /// How many could start at once, had they slots.
     pub fn startable(&self) -> usize {
-        let room = self.cap.saturating_sub(self.in_flight);
+        if self.is_blocked() {
+            return 0;
+        }
+        let room = self.limits.cap.saturating_sub(self.in_flight);
         self.waiting().min(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
     /// Whether a waiting delivery could not start even if it were its turn.
-    pub fn is_capped(&self) -> bool {
-        self.in_flight >= self.cap
+    pub fn is_blocked(&self) -> bool {
+        self.throttled || self.in_flight >= self.limits.cap
     }
 
-    /// Whether nothing speaks of this lane any more.
+    /// Whether nothing speaks of this lane any more, not even what was taken of its rate.
     pub fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.parked == 0 && self.waiting.is_empty()
+        self.in_flight == 0
+            && self.returns.total() == 0
+            && self.wake.is_none()
+            && self.waiting.is_empty()
+    }
+
+    /// What its policy says now.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Its policy has changed; what was taken of the rate stays taken.
+    pub fn set_limits(&mut self, now: Timestamp, limits: Limits) {
+        match (&mut self.bucket, limits.rate) {
+            (Some(bucket), Some(rate)) => bucket.change(now, rate),
+            (bucket, rate) => *bucket = rate.map(Bucket::new),
+        }
+        self.limits = limits;
+        self.weigh(now);
+    }
+
+    /// Earns the turns of a round.
+    pub fn next_round(&mut self) {
+        self.credit = self.credit.saturating_add(self.limits.weight.tenths());
+    }
+
+    /// An attempt begins.
+    pub fn start(&mut self, now: Timestamp) {
+        self.in_flight += 1;
+        self.credit = self.credit.saturating_sub(TURN);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(now);
+        }
+        self.weigh(now);
+    }
+
+    fn weigh(&mut self, now: Timestamp) {
+        let bucket = self.bucket.as_ref();
+        self.throttled = bucket.is_some_and(|bucket| bucket.empty_until(now).is_some());
+    }
+
+    /// What was started needs no attempt.
+    pub fn cancel(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.give_back();
+        }
+    }
+
+    /// When to look at the bucket, if no such look is arranged.
+    pub fn arrange(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let bucket = self.bucket.as_ref()?;
+        let at = bucket.empty_until(now).or_else(|| bucket.filling_until(now))?;
+        if self.wake.is_some_and(|wake| wake <= at) {
+            return None;
+        }
+        self.wake = Some(at);
+        Some(at)
+    }
+
+    /// The time of an arranged look has come, if it is this one.
+    pub fn look(&mut self, now: Timestamp) {
+        if self.wake.is_some_and(|wake| wake <= now) {
+            self.wake = None;
+            self.weigh(now);
+        }
     }
 
     /// An attempt of this lane ended.
     pub fn attempt_ended(&mut self, now: Timestamp) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        // The first end only opens the window: nothing is known of the time before it.
-        let Some(window_start) = self.pace.window_start else {
-            self.pace.window_start = Some(now);
-            return;
-        };
-        self.pace.ended += 1;
-        let window = now.since(window_start);
-        if window >= Span::from_secs(1) {
-            #[expect(clippy::cast_precision_loss, reason = "attempts in a window are few")]
-            let measured = self.pace.ended as f64 / window.as_secs_f64();
-            let before = self.pace.per_second.unwrap_or(measured);
-            self.pace.per_second = Some(f64::midpoint(before, measured));
-            self.pace.window_start = Some(now);
-            self.pace.ended = 0;
-        }
+        self.pace.ended(now, self.in_flight == 0 && self.waiting.is_empty());
     }
 
-    /// How long one more parked delivery would wait for its turn.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an estimate of a wait that is cut to minutes"
-    )]
-    pub fn estimated_wait(&self) -> Span {
-        let rate = self.pace.per_second.unwrap_or(f64::from(self.cap)).max(0.01);
-        Span::from_millis(((self.parked + 1) as f64 / rate * 1_000.0) as u64)
+    /// The grade on which one more delivery of this lane is best parked.
+    pub fn parking_grade(
+        &mut self,
+        now: Timestamp,
+        ladder: &Ladder,
+        longest: Span,
+        room: usize,
+    ) -> Grade {
+        let most = self.limits.rate.map_or(f64::INFINITY, Rate::per_second);
+        let pace = self.pace.per_second().unwrap_or(f64::from(self.limits.cap));
+        let outlook = Outlook { waiting: self.waiting(), room, per_second: pace.min(most) };
+        self.returns.fitting(now, ladder, longest, outlook)
     }
 }

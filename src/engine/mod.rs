@@ -21,6 +21,7 @@
 //! Time never goes backwards between calls. Every call is bounded by what it was given.
 
 mod assignment;
+mod bucket;
 mod command;
 mod deliver;
 mod fair_queue;
@@ -30,8 +31,10 @@ mod lane;
 mod ledger;
 mod numbered;
 mod offset_map;
+mod pace;
 mod park_reason;
 mod report;
+mod returns;
 mod route;
 mod schedule;
 mod settle;
@@ -234,6 +237,7 @@ impl Engine {
                     self.route_laggards(now, partition, epoch, offset);
                 }
                 Timer::RouteAgain(delivery) => self.route_again(delivery),
+                Timer::Lane(lane) => self.look_at_lane(now, lane),
                 Timer::Commit { partition, epoch } => self.commit_if_due(now, partition, epoch),
                 Timer::Refresh { partition, epoch } => self.refresh_commit(now, partition, epoch),
             }

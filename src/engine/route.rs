@@ -145,7 +145,7 @@ impl Engine {
             match delivery.stage {
                 Stage::Attempting => running = true,
                 Stage::Queued(place) => {
-                    self.lanes.parked(place.lane);
+                    self.lanes.parked(place.lane, now + smallest.delay());
                     self.lanes.remove(place);
                     self.park_on(now, id, smallest, ParkReason::FanOut);
                 }

@@ -110,8 +110,3 @@ pub fn parking_grade(ladder: &Ladder, step: u32, longest: Span) -> Grade {
     let reached = allowed.take(step.saturating_add(1)).last();
     reached.copied().unwrap_or_else(|| ladder.smallest())
 }
-
-/// The grade for a wait estimated at `wait`, between the smallest and `longest`.
-pub fn estimated_grade(ladder: &Ladder, wait: Span, longest: Span) -> Grade {
-    ladder.at_most(wait.min(longest)).unwrap_or_else(|| ladder.smallest())
-}

@@ -64,7 +64,9 @@ impl Engine {
             taking: hold.taking,
         });
         let mut lanes: Vec<&Lane> = self.lanes.lanes().collect();
-        lanes.sort_by_key(|lane| Reverse((lane.waiting() as u64 + lane.parked, lane.in_flight)));
+        lanes.sort_by_key(|lane| {
+            Reverse((lane.waiting() as u64 + lane.returns.total(), lane.in_flight))
+        });
         lanes.truncate(longest_lanes);
         Status {
             partitions: partitions.collect(),
@@ -83,7 +85,7 @@ impl Engine {
                     key: lane.key.clone(),
                     waiting: lane.waiting(),
                     in_flight: lane.in_flight,
-                    parked: lane.parked,
+                    parked: lane.returns.total(),
                 })
                 .collect(),
         }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::{Epoch, lane::DeliveryId};
+use super::{Epoch, fair_queue::LaneId, lane::DeliveryId};
 use crate::model::{Offset, Partition, Timestamp};
 
 /// Something to look at.
@@ -21,6 +21,8 @@ pub enum Timer {
     },
     /// A route that failed is tried again.
     RouteAgain(DeliveryId),
+    /// The bucket of a lane has a token again, or is full.
+    Lane(LaneId),
     /// Finished offsets are to be committed.
     Commit {
         /// Which partition.

@@ -18,7 +18,7 @@ use crate::{
 pub use check::{acknowledging_body, event_filter, status_set};
 pub use entry::{
     AcknowledgeEntry, AuthEntry, DialectEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry,
-    PolicyEntry, SecretEntry, redacted,
+    PolicyEntry, RateEntry, SecretEntry, redacted,
 };
 
 /// Bytes of one entry at most.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Dialect, EndpointId, EventType, MerchantId, Secret, SecretBytes, Span, Timestamp};
+use super::{
+    Dialect, EndpointId, EventType, MerchantId, Rate, Secret, SecretBytes, Span, Timestamp, Weight,
+};
 
 /// A merchant of the directory.
 #[derive(Debug, Clone)]
@@ -77,6 +79,10 @@ pub struct Policy {
     pub timeout: Span,
     /// Concurrent attempts at most; at least 1.
     pub max_in_flight: u32,
+    /// Attempts in a time at most, retries included.
+    pub rate: Option<Rate>,
+    /// Turns beside other endpoints.
+    pub weight: Weight,
     /// What counts as received.
     pub acknowledge: Acknowledge,
     /// How requests are signed.
@@ -97,6 +103,8 @@ impl Default for Policy {
             jitter: Jitter::NONE,
             timeout: Span::from_secs(10),
             max_in_flight: 8,
+            rate: None,
+            weight: Weight::ONE,
             acknowledge: Acknowledge::default(),
             dialect: Dialect::default(),
             headers: Vec::new(),

@@ -14,4 +14,5 @@ mod retry;
 mod route;
 mod schedule;
 mod simulation;
+mod turns;
 mod verdict;

@@ -61,6 +61,8 @@ pub fn policy(intervals: &[u64]) -> Policy {
         jitter: Jitter::NONE,
         timeout: seconds(10),
         max_in_flight: 8,
+        rate: None,
+        weight: Weight::ONE,
         acknowledge: Acknowledge::default(),
         dialect: Dialect::None,
         headers: Vec::new(),

@@ -1,9 +1,7 @@
 use proptest::prelude::*;
 
 use super::scenario::{START, grade, policy, seconds, settings};
-use crate::engine::schedule::{
-    Next, Wait, estimated_grade, hops, next, parking_grade, salt, spread, wait,
-};
+use crate::engine::schedule::{Next, Wait, hops, next, parking_grade, salt, spread, wait};
 use crate::model::{Jitter, Span};
 
 fn none(_: Span) -> Span {
@@ -63,14 +61,6 @@ fn parking_climbs_a_grade_each_time_up_to_the_longest() {
     let ladder = settings().ladder;
     let steps: Vec<_> = (0..5).map(|step| parking_grade(&ladder, step, seconds(120))).collect();
     assert_eq!(steps, [grade(5), grade(15), grade(30), grade(120), grade(120)]);
-}
-
-#[test]
-fn an_estimated_wait_stays_between_the_smallest_grade_and_the_longest() {
-    let ladder = settings().ladder;
-    assert_eq!(estimated_grade(&ladder, seconds(1), seconds(600)), grade(5));
-    assert_eq!(estimated_grade(&ladder, seconds(40), seconds(600)), grade(30));
-    assert_eq!(estimated_grade(&ladder, seconds(9_000), seconds(600)), grade(600));
 }
 
 #[test]

@@ -70,13 +70,24 @@ pub struct PolicyEntry {
     pub timeout: Option<Span>,
     pub jitter: Option<f64>,
     pub max_in_flight: Option<u32>,
-    pub rate: Option<Value>,
+    pub rate: Option<RateEntry>,
     pub weight: Option<f64>,
     pub class: Option<String>,
     pub acknowledge: Option<AcknowledgeEntry>,
     pub dialect: Option<DialectEntry>,
     /// In the order of the entry's names.
     pub headers: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// A limit of attempts in a time, as written.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, expecting = "an object with per_second and burst")]
+pub struct RateEntry {
+    /// In the long run.
+    pub per_second: f64,
+    /// At once after a rest; those of one second if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<f64>,
 }
 
 /// A schedule as written: its intervals, or the name of a [`Preset`](crate::model::Preset).

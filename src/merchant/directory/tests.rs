@@ -88,11 +88,11 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
         (policy("colour"), json!(1), "endpoints[0].policy.colour: unknown field"),
         (
             policy("rate"),
-            json!({"per_second": 5}),
-            "endpoints[0].policy.rate: not supported by this version",
+            json!({"per_second": 0}),
+            "endpoints[0].policy.rate: is not from 0.001 to 100000 per_second",
         ),
         (policy("jitter"), json!(1.1), "endpoints[0].policy.jitter: is not a share from 0 to 1"),
-        (policy("weight"), json!(2), "endpoints[0].policy.weight: not supported by this version"),
+        (policy("weight"), json!(0), "endpoints[0].policy.weight: is not from 0.1 to 100"),
         (policy("class"), json!("vip"), "endpoints[0].policy.class: not supported by this version"),
         (
             policy("acknowledge"),

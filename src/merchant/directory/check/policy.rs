@@ -8,8 +8,8 @@ use super::{
     schedule,
 };
 use crate::{
-    merchant::directory::{Defaults, PolicyEntry, Schedules},
-    model::{Policy, Span},
+    merchant::directory::{Defaults, PolicyEntry, RateEntry, Schedules},
+    model::{Policy, Rate, Span, Weight},
 };
 
 pub(in super::super) fn policy(
@@ -25,6 +25,8 @@ pub(in super::super) fn policy(
         jitter: defaults.jitter,
         timeout: entry.timeout.unwrap_or(defaults.timeout),
         max_in_flight: entry.max_in_flight.unwrap_or(defaults.max_in_flight),
+        rate: entry.rate.map(rate).transpose()?.or(defaults.rate),
+        weight: entry.weight.map_or(Ok(defaults.weight), weight)?,
         acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)
             .map_err(|problem| problem.within("acknowledge"))?,
         dialect: dialect::dialect(entry.dialect, defaults.dialect)?,
@@ -47,17 +49,20 @@ pub(in super::super) fn policy(
 
 /// Refuses what the contract knows and this version does not.
 fn supported(entry: &PolicyEntry) -> Checked<()> {
-    let differs = |value: Option<f64>, neutral: f64| {
-        value.is_some_and(|value| value.total_cmp(&neutral).is_ne())
-    };
-    for (path, used) in [
-        ("rate", entry.rate.is_some()),
-        ("weight", differs(entry.weight, 1.0)),
-        ("class", entry.class.as_ref().is_some_and(|class| class != "standard")),
-    ] {
-        if used {
-            return Err(Problem::unsupported(path));
-        }
+    match &entry.class {
+        Some(class) if class != "standard" => Err(Problem::unsupported("class")),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn rate(RateEntry { per_second, burst }: RateEntry) -> Checked<Rate> {
+    Rate::parse(per_second, burst).ok_or_else(|| {
+        let what = "is not from 0.001 to 100000 per_second with a burst from 1 to 1000000";
+        Problem::new("rate", what, "write such as { \"per_second\": 50, \"burst\": 100 }")
+    })
+}
+
+fn weight(turns: f64) -> Checked<Weight> {
+    let problem = || Problem::new("weight", "is not from 0.1 to 100", "the default is 1");
+    Weight::parse(turns).ok_or_else(problem)
 }
