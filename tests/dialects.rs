@@ -2,7 +2,7 @@
 //! which `tools/verify` holds against the libraries that merchants use.
 #![allow(clippy::disallowed_methods, reason = "tests compare with the real time")]
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -10,6 +10,7 @@ use paynotify::{
     merchant::{
         client::{Client, ClientSettings},
         directory::{Rules, parse_entry},
+        guard::Guard,
     },
     model::{Endpoint, Event, Timestamp},
     schema,
@@ -18,12 +19,15 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    time::timeout,
 };
 
 const SIGNED: &str = "tests/dialects/signed.json";
 const NAMES: [&str; 6] = ["standard", "stripe-like", "adyen", "airwallex", "mercado-pago", "antom"];
 /// 2026-01-05T10:00:00.123Z: within the rotation of the examples.
 const NOW: Timestamp = Timestamp::from_millis(1_767_607_200_123);
+/// For a request that does not come.
+const PATIENCE: Duration = Duration::from_secs(10);
 const BODY: &str = r#"{"id":"evt_1","type":"payment.completed","timestamp":"2026-01-05T10:00:00Z",
   "merchant_id":"m","data":{"note":"Grüße","amount":"12.50"}}"#;
 
@@ -56,10 +60,11 @@ async fn requested(mut endpoint: Endpoint, now: Timestamp) -> (String, HeaderMap
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         String::from_utf8(bytes).unwrap()
     });
-    let settings = ClientSettings { allow_http: true, ..ClientSettings::default() };
+    let guard = Guard::with_loopback();
+    let settings = ClientSettings { allow_http: true, guard, ..ClientSettings::default() };
     let client = Client::new(&settings).unwrap();
     let result = client.attempt(&endpoint, &event(), 1, &[], || now).await;
-    let request = merchant.await.unwrap();
+    let request = timeout(PATIENCE, merchant).await.expect("a request arrives").unwrap();
     let (head, _) = request.split_once("\r\n\r\n").unwrap();
     let (line, lines) = head.split_once("\r\n").unwrap();
     let path = line.strip_prefix("POST ").unwrap().strip_suffix(" HTTP/1.1").unwrap().to_owned();
