@@ -13,6 +13,7 @@ mod kafka;
 mod origin;
 mod policy;
 mod reader;
+mod scheduling;
 mod sections;
 mod setting;
 mod size;
@@ -24,6 +25,7 @@ pub use error::{Error, Problem};
 pub use kafka::{Kafka, Properties};
 pub use origin::{Effective, Origin};
 pub use policy::Defaults;
+pub use scheduling::{Breaker, Scheduling, Share};
 pub use sections::{
     Admin, AttemptsLog, Commit, Directory, Events, Hold, Lanes, Log, LogFormat, Parking, Shutdown,
     Topics,
@@ -55,6 +57,8 @@ pub struct Config {
     pub parking: Parking,
     /// Limits of HTTP requests, and where they may go.
     pub delivery: Delivery,
+    /// Whose attempts get which slots.
+    pub scheduling: Scheduling,
     /// Limits of events.
     pub events: Events,
     /// Limits of an endpoint's queue.
@@ -156,7 +160,8 @@ impl Config {
         self.kafka.read(reader);
         self.topics.read(reader);
         self.directory.read(reader);
-        self.defaults.read(reader, &self.schedules());
+        self.scheduling.read(reader);
+        self.defaults.read(reader, &self.schedules(), &self.scheduling.names());
         self.parking.read(reader, &self.topics);
         self.delivery.read(reader);
         self.events.read(reader);

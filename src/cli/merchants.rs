@@ -79,6 +79,7 @@ fn rules(config: &Config) -> Rules {
         defaults: Defaults(config.defaults.policy.clone()),
         allow_http: config.delivery.allow_http,
         schedules: config.schedules(),
+        classes: config.scheduling.names(),
         guard: config.delivery.guard(),
     }
 }

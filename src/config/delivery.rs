@@ -9,6 +9,7 @@ use crate::merchant::{
 
 use super::{
     reader::{Reader, Value},
+    scheduling::{Breaker, Share},
     setting::{Setting, list, not, quoted, split},
 };
 
@@ -17,6 +18,10 @@ use super::{
 pub struct Delivery {
     /// Concurrent attempts of a worker.
     pub max_in_flight: u32,
+    /// Of them, attempts to endpoints that failed last or are slow now.
+    pub max_suspects: Share,
+    /// When an endpoint gets probes alone.
+    pub breaker: Breaker,
     /// Whether endpoints without TLS are accepted.
     pub allow_http: bool,
     /// Ports that may be dialled.
@@ -33,6 +38,8 @@ impl Default for Delivery {
     fn default() -> Self {
         Self {
             max_in_flight: 256,
+            max_suspects: Share::HALF,
+            breaker: Breaker::default(),
             allow_http: false,
             ports: Ports::default(),
             allow_addresses: Vec::new(),
@@ -52,6 +59,8 @@ impl Delivery {
 
     pub(super) fn read(&mut self, reader: &mut Reader) {
         reader.read("delivery.max_in_flight", &mut self.max_in_flight);
+        reader.read("delivery.max_suspects", &mut self.max_suspects);
+        self.breaker.read(reader);
         reader.read("delivery.allow_http", &mut self.allow_http);
         reader.read("delivery.ports", &mut self.ports);
         reader.read("delivery.allow_addresses", &mut self.allow_addresses);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::{
     merchant::directory::{Schedules, acknowledging_body},
-    model::{Dialect, Policy, Preset, Span},
+    model::{ClassId, Dialect, Policy, Preset, Span, Weight},
 };
 
 use super::{
     kafka::REDACTED,
     reader::{Reader, Value},
-    setting::Setting,
+    setting::{Setting, not},
 };
 
 /// Headers that the request itself, its signature or its trace needs.
@@ -38,7 +38,7 @@ pub struct Defaults {
 struct Intervals(Vec<Span>);
 
 impl Defaults {
-    pub(super) fn read(&mut self, reader: &mut Reader, schedules: &Schedules) {
+    pub(super) fn read(&mut self, reader: &mut Reader, schedules: &Schedules, classes: &[String]) {
         let policy = &mut self.policy;
         let mut intervals = Intervals(std::mem::take(&mut policy.intervals));
         reader.read("defaults.policy.intervals", &mut intervals);
@@ -47,6 +47,8 @@ impl Defaults {
         reader.read("defaults.policy.jitter", &mut policy.jitter);
         reader.read("defaults.policy.timeout", &mut policy.timeout);
         reader.read("defaults.policy.max_in_flight", &mut policy.max_in_flight);
+        reader.read("defaults.policy.weight", &mut policy.weight);
+        read_class(policy, reader, classes);
         reader.read("defaults.policy.dialect", &mut policy.dialect);
         reader.read("defaults.policy.acknowledge.statuses", &mut policy.acknowledge.statuses);
         reader.read("defaults.policy.acknowledge.body", &mut policy.acknowledge.body);
@@ -68,6 +70,21 @@ impl Defaults {
             let what = format!("{} is out of range", policy.timeout);
             reader.refuse("defaults.policy.timeout", what, "write a duration from 100ms to 2m");
         }
+    }
+}
+
+/// A class is called by its name, and known by its place.
+fn read_class(policy: &mut Policy, reader: &mut Reader, classes: &[String]) {
+    const KEY: &str = "defaults.policy.class";
+    let mut name = classes.get(policy.class.place()).cloned().unwrap_or_default();
+    reader.read(KEY, &mut name);
+    match classes.iter().position(|class| *class == name).and_then(ClassId::at) {
+        Some(class) => policy.class = class,
+        None => reader.refuse(
+            KEY,
+            format!("{name:?} is not configured"),
+            format!("write one of {}, or [scheduling.classes.{name}]", classes.join(", ")),
+        ),
     }
 }
 
@@ -130,6 +147,27 @@ impl Setting for Intervals {
 
     fn show(&self) -> Option<String> {
         self.0.show()
+    }
+}
+
+impl Setting for Weight {
+    const WANTED: &'static str = "a number from 0.1 to 100";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let weight = text.trim().parse().ok().and_then(Self::parse);
+        weight.ok_or_else(|| format!("{text:?} is not a number from 0.1 to 100"))
+    }
+
+    fn from_value(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Integer(number) => Self::from_text(&number.to_string()),
+            Value::Number(text) | Value::Text(text) => Self::from_text(text),
+            other => Err(not(other)),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some((f64::from(self.tenths()) / 10.0).to_string())
     }
 }
 

@@ -38,16 +38,8 @@ pub(super) struct Reader {
 }
 
 /// Keys of the contract that later versions implement, with all below them.
-const NOT_YET: [&str; 8] = [
-    "delivery.flood_brake",
-    "delivery.breaker",
-    "scheduling",
-    "directory.key_file",
-    "admin.token_file",
-    "defaults.policy.rate",
-    "defaults.policy.weight",
-    "defaults.policy.class",
-];
+const NOT_YET: [&str; 4] =
+    ["delivery.flood_brake", "directory.key_file", "admin.token_file", "defaults.policy.rate"];
 
 impl Reader {
     /// A later source goes over an earlier one.
@@ -69,7 +61,7 @@ impl Reader {
     }
 
     /// Reads one setting over its default in `slot`.
-    pub(super) fn read<T: Setting>(&mut self, key: &'static str, slot: &mut T) {
+    pub(super) fn read<T: Setting>(&mut self, key: &str, slot: &mut T) {
         let mut origin = Origin::Default;
         if let Some(raw) = self.raw.remove(key) {
             origin = raw.origin;
@@ -81,6 +73,22 @@ impl Reader {
             }
         }
         self.effective.push(Effective { key: key.to_owned(), value: slot.show(), origin });
+    }
+
+    /// The sections that were written below `prefix` (`scheduling.classes.`), in order of names.
+    pub(super) fn sections_below(&mut self, prefix: &str) -> Vec<String> {
+        let below = self.raw.keys().filter_map(|key| key.strip_prefix(prefix));
+        let mut names: Vec<String> =
+            below.map(|rest| rest.split('.').next().unwrap_or_default().to_owned()).collect();
+        names.dedup();
+        for name in &names {
+            // An empty section means a class with nothing but defaults.
+            let key = format!("{prefix}{name}");
+            if self.raw.get(&key).is_some_and(|raw| raw.value == Value::EmptySection) {
+                self.raw.remove(&key);
+            }
+        }
+        names
     }
 
     /// Reads every text below `prefix` (`kafka.properties.`); `show` says how a value is shown.
@@ -123,7 +131,8 @@ impl Reader {
         for (key, raw) in std::mem::take(&mut self.raw) {
             let below = format!("{key}.");
             let known = self.effective.iter().any(|effective| effective.key.starts_with(&below));
-            let map = ["kafka.properties", "defaults.policy.headers"].contains(&key.as_str());
+            let map = ["kafka.properties", "defaults.policy.headers", "scheduling.classes"]
+                .contains(&key.as_str());
             if raw.value == Value::EmptySection && (known || map) {
                 continue;
             }

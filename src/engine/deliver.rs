@@ -6,17 +6,20 @@ use super::{
     Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, FULL_LANE_PARKING,
     InFlight, ParkReason, Stage,
     fair_queue::{LaneId, Place},
-    lane::{DeliveryId, LaneKey, Limits},
+    lane::{DeliveryId, Lane, LaneKey, Limits},
     schedule::{self, Wait},
     timers::Timer,
 };
 use crate::{
     event::Undecodable,
-    model::{Endpoint, EndpointId, Event, Merchant, State, Timestamp},
+    model::{Endpoint, EndpointId, Event, Merchant, Span, State, Timestamp},
 };
 
 /// Id of the endpoint that stands for an event's own `notify_url`.
 const NOTIFY_URL: &str = "notify_url";
+
+/// So long a delivery waits for a probe before it is parked.
+const PATIENCE: Span = Span::from_secs(1);
 
 impl Engine {
     /// A delivery has waited long enough on its topic; it may have further to go.
@@ -122,6 +125,7 @@ impl Engine {
             envelope: original.envelope.clone(),
             endpoint: None,
             due: original.due,
+            queued: original.queued,
             stage: Stage::Resting,
             failures: 0,
         };
@@ -177,19 +181,27 @@ impl Engine {
         let accepted = delivery.envelope.accepted;
         let place = Place { lane, source: partition.source, accepted, delivery: id };
         delivery.stage = Stage::Queued(place);
+        delivery.queued = now;
         self.look_later(lane, wake);
-        self.lanes.push(place);
+        let wake = self.lanes.push(now, place);
+        self.look_later(lane, wake);
         self.unbalanced.insert(partition);
         // An older delivery takes the place of a fresher one.
-        if self.lanes.get(lane).waiting() > self.settings.lane_records
+        let waiting = self.lanes.get(lane).map_or(0, |lane| lane.waiting.len());
+        if waiting > self.settings.lane_records
             && let Some(newest) = self.lanes.newest(lane, None)
         {
             self.spill(now, newest);
         }
     }
 
-    /// Parks a delivery that waits in a lane until the lane has room for it.
+    /// Parks a delivery that waits in a lane: until the lane has room for it, or, where nobody can
+    /// tell when that will be, for longer each time.
     fn spill(&mut self, now: Timestamp, place: Place) {
+        if self.lanes.get(place.lane).is_some_and(Lane::is_open) {
+            self.lanes.remove(place);
+            return self.park(now, place.delivery, ParkReason::BreakerOpen);
+        }
         let longest = FULL_LANE_PARKING.min(self.settings.longest_parking);
         let room = self.settings.lane_records.min(self.settings.hold.records / 2);
         let (ladder, lane) = (&self.settings.ladder, place.lane);
@@ -210,7 +222,12 @@ impl Engine {
                 let Some(place) = self.lanes.newest_of_longest(partition) else {
                     break;
                 };
-                self.spill(now, place);
+                if self.lanes.wants_slots_alone(place.lane) {
+                    self.lanes.remove(place);
+                    self.park(now, place.delivery, ParkReason::Class);
+                } else {
+                    self.spill(now, place);
+                }
             }
         }
     }
@@ -229,9 +246,32 @@ impl Engine {
     pub(super) fn look_at_lane(&mut self, now: Timestamp, lane: LaneId) {
         let again = self.lanes.look(lane, now);
         self.look_later(lane, again);
+        self.park_impatient(now, lane);
     }
 
-    fn look_later(&mut self, lane: LaneId, at: Option<Timestamp>) {
+    /// Parks what has lost its turn for more than a second in a lane that gets probes alone.
+    fn park_impatient(&mut self, now: Timestamp, lane: LaneId) {
+        let Some(open) = self.lanes.get(lane).filter(|lane| lane.is_open()) else {
+            return;
+        };
+        let impatient: Vec<Place> = open
+            .waiting
+            .iter()
+            .filter(|(_, _, delivery)| {
+                let queued = self.deliveries.get(delivery).map(|delivery| delivery.queued);
+                queued.is_some_and(|queued| now > queued + PATIENCE)
+            })
+            .map(|waits| Place::of(lane, waits))
+            .collect();
+        // The one whose turn is next keeps it.
+        let next = open.waiting.oldest().map(|waits| Place::of(lane, waits));
+        for place in impatient.into_iter().filter(|place| Some(*place) != next) {
+            self.lanes.remove(place);
+            self.park(now, place.delivery, ParkReason::BreakerOpen);
+        }
+    }
+
+    pub(super) fn look_later(&mut self, lane: LaneId, at: Option<Timestamp>) {
         if let Some(at) = at {
             self.timers.set(at, Timer::Lane(lane));
         }
@@ -266,7 +306,10 @@ impl Engine {
         delivery.endpoint = Some(Arc::clone(&endpoint));
         delivery.stage = Stage::Attempting;
         self.unbalanced.insert(delivery.record.partition);
-        self.attempts.insert(attempt, InFlight { lane: place.lane, delivery: id, endpoint });
+        let is_slow = false;
+        self.attempts
+            .insert(attempt, InFlight { lane: place.lane, delivery: id, endpoint, is_slow });
+        self.watch_for_slow(now, attempt);
         self.commands.push_back(Command::Attempt(command));
     }
 

@@ -2,9 +2,15 @@
 //! of its weight each round, whatever waits behind it (deficit round robin, Shreedhar and
 //! Varghese 1995).
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::HashMap;
 
-use super::lane::{DeliveryId, Lane, LaneKey, Limits, TURN};
+use super::{
+    blocked::{Blocked, Group},
+    breaker::BreakerSettings,
+    lane::{DeliveryId, End, Lane, LaneKey, Limits, TURN},
+    slots::{Slots, Spot, Trust},
+    waiting::Waits,
+};
 use crate::model::{Grade, Ladder, Partition, Source, Span, Timestamp};
 
 /// Number of a lane while it lives.
@@ -15,20 +21,12 @@ pub type LaneId = usize;
 pub struct FairQueue {
     lanes: slab::Slab<Lane>,
     by_key: HashMap<LaneKey, LaneId>,
-    /// Lanes with something waiting and room for an attempt, in the order of their turns.
-    line: VecDeque<LaneId>,
-    in_flight: usize,
-    limit: usize,
-    startable: usize,
-    /// By partition: the deliveries that wait behind a full cap or an empty bucket.
+    slots: Slots,
+    breaker: BreakerSettings,
+    next_ticket: u64,
+    open: usize,
+    /// By partition: the deliveries that wait for more than a slot.
     blocked: HashMap<Partition, Blocked>,
-}
-
-#[derive(Debug, Default)]
-struct Blocked {
-    total: usize,
-    /// How many by lane, so that the longest is at hand.
-    lanes: BTreeSet<(usize, LaneId)>,
 }
 
 /// A delivery that waits, and where it stands.
@@ -44,16 +42,27 @@ pub struct Place {
     pub delivery: DeliveryId,
 }
 
+impl Place {
+    /// The place of what waits in this lane.
+    pub fn of(lane: LaneId, (source, accepted, delivery): Waits) -> Self {
+        Self { lane, source, accepted, delivery }
+    }
+
+    fn waits(self) -> Waits {
+        (self.source, self.accepted, self.delivery)
+    }
+}
+
 impl FairQueue {
-    /// No lanes yet; at most `limit` attempts at a time in all.
-    pub fn new(limit: usize) -> Self {
+    /// No lanes yet.
+    pub fn new(slots: Slots, breaker: BreakerSettings) -> Self {
         Self {
             lanes: slab::Slab::new(),
             by_key: HashMap::new(),
-            line: VecDeque::new(),
-            in_flight: 0,
-            limit,
-            startable: 0,
+            slots,
+            breaker,
+            next_ticket: 0,
+            open: 0,
             blocked: HashMap::new(),
         }
     }
@@ -65,8 +74,9 @@ impl FairQueue {
         now: Timestamp,
         key: LaneKey,
         index: i32,
-        limits: Limits,
+        mut limits: Limits,
     ) -> (LaneId, Option<Timestamp>) {
+        limits.class = self.slots.class(limits.class);
         let id = if let Some(id) = self.by_key.get(&key) {
             *id
         } else {
@@ -76,8 +86,9 @@ impl FairQueue {
         };
         let mut wake = None;
         if self.lanes[id].limits() != limits {
+            let breaker = self.breaker;
             self.change(id, |lane| {
-                lane.set_limits(now, limits);
+                lane.set_limits(now, limits, &breaker);
                 wake = lane.arrange(now);
             });
         }
@@ -85,77 +96,81 @@ impl FairQueue {
     }
 
     /// Looks at a living lane.
-    pub fn get(&self, id: LaneId) -> &Lane {
-        &self.lanes[id]
+    pub fn get(&self, id: LaneId) -> Option<&Lane> {
+        self.lanes.get(id)
     }
 
-    /// Puts a delivery into its lane.
-    pub fn push(&mut self, place: Place) {
+    /// Puts a delivery into its lane, which may want to be looked at then ([`FairQueue::look`]).
+    pub fn push(&mut self, now: Timestamp, place: Place) -> Option<Timestamp> {
+        let (breaker, mut wake) = (self.breaker, None);
         self.change(place.lane, |lane| {
-            lane.push(place.source, place.accepted, place.delivery);
+            lane.push(now, place.waits(), &breaker);
+            wake = lane.arrange(now);
         });
+        wake
     }
 
     /// Takes a waiting delivery out.
     pub fn remove(&mut self, place: Place) {
         self.change(place.lane, |lane| {
-            lane.remove(place.source, place.accepted, place.delivery);
+            lane.waiting.remove(place.waits());
         });
     }
 
     /// The next delivery by turn, now in flight; `None` when nobody may start. Its lane may want to
     /// be looked at then ([`FairQueue::look`]).
     pub fn start_next(&mut self, now: Timestamp) -> Option<(Place, Option<Timestamp>)> {
-        while self.in_flight < self.limit {
-            let id = self.line.pop_front()?;
+        loop {
+            let id = self.slots.next()?;
             let lane = &mut self.lanes[id];
-            lane.in_line = false;
-            let Some((source, accepted, delivery)) = lane.oldest().filter(|_| !lane.is_blocked())
-            else {
-                self.change(id, |_| ());
-                continue;
-            };
+            if let Some(spot) = lane.spot.take() {
+                self.slots.leave(spot);
+            }
             if lane.credit < TURN {
                 lane.next_round();
             }
-            if lane.credit < TURN {
-                lane.in_line = true;
-                self.line.push_back(id);
+            let Some(waits) = lane.waiting.oldest().filter(|_| lane.credit >= TURN) else {
+                self.line_up(id);
                 continue;
-            }
-            self.in_flight += 1;
-            let mut wake = None;
+            };
+            let (breaker, mut wake) = (self.breaker, None);
             self.change(id, |lane| {
-                lane.remove(source, accepted, delivery);
-                lane.start(now);
+                lane.start(now, waits, &breaker);
                 wake = lane.arrange(now);
             });
-            return Some((Place { lane: id, source, accepted, delivery }, wake));
+            return Some((Place::of(id, waits), wake));
         }
-        None
     }
 
     /// A started delivery turned out to need no attempt.
     pub fn cancel(&mut self, lane: LaneId) {
-        self.in_flight -= 1;
         self.change(lane, Lane::cancel);
     }
 
-    /// The time has come to look at a lane whose rate is limited; gives the time of the next look.
+    /// The time has come to look at a lane; gives the time of the next look.
     pub fn look(&mut self, id: LaneId, now: Timestamp) -> Option<Timestamp> {
         self.lanes.get(id)?;
-        let mut next = None;
+        let (breaker, mut next) = (self.breaker, None);
         self.change(id, |lane| {
-            lane.look(now);
+            lane.look(now, &breaker);
             next = lane.arrange(now);
         });
         next
     }
 
-    /// An attempt ended.
-    pub fn attempt_ended(&mut self, lane: LaneId, now: Timestamp) {
-        self.in_flight -= 1;
-        self.change(lane, |lane| lane.attempt_ended(now));
+    /// An attempt takes longer than is usual.
+    pub fn slowed(&mut self, lane: LaneId) {
+        self.change(lane, Lane::slowed);
+    }
+
+    /// An attempt ended; its lane may want to be looked at then ([`FairQueue::look`]).
+    pub fn attempt_ended(&mut self, lane: LaneId, now: Timestamp, end: End) -> Option<Timestamp> {
+        let (breaker, mut wake) = (self.breaker, None);
+        self.change(lane, |lane| {
+            lane.attempt_ended(now, end, &breaker);
+            wake = lane.arrange(now);
+        });
+        wake
     }
 
     /// The grade on which one more delivery of this lane is best parked, so that at most `room` wait
@@ -191,31 +206,34 @@ impl FairQueue {
         }
     }
 
-    /// Deliveries of this partition that cannot start because their lane is at its cap or rate.
+    /// Deliveries of this partition that wait for more than a slot: their lane is at its cap or rate
+    /// or under suspicion, or their class has to leave slots to another.
     pub fn blocked(&self, partition: Partition) -> usize {
-        self.blocked.get(&partition).map_or(0, |blocked| blocked.total)
+        let Some(blocked) = self.blocked.get(&partition) else {
+            return 0;
+        };
+        blocked.count(|group| self.holds_back(group))
     }
 
     /// The newest delivery of the longest blocked lane of this partition.
     pub fn newest_of_longest(&self, partition: Partition) -> Option<Place> {
-        let (_, lane) = self.blocked.get(&partition)?.lanes.last()?;
-        self.newest(*lane, Some(partition.source))
+        let lane = self.blocked.get(&partition)?.longest(|group| self.holds_back(group))?;
+        self.newest(lane, Some(partition.source))
     }
 
     /// The newest delivery that waits in a lane.
     pub fn newest(&self, lane: LaneId, of: Option<Source>) -> Option<Place> {
-        let (source, accepted, delivery) = self.lanes[lane].newest(of)?;
-        Some(Place { lane, source, accepted, delivery })
+        Some(Place::of(lane, self.lanes.get(lane)?.waiting.newest(of)?))
     }
 
-    /// Deliveries that wait for nothing but a slot.
-    pub fn startable(&self) -> usize {
-        self.startable
+    /// The slots and who has them.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
     }
 
-    /// Attempts running now.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight
+    /// Lanes that get probes alone.
+    pub fn open(&self) -> usize {
+        self.open
     }
 
     /// Every lane, for a status.
@@ -223,21 +241,32 @@ impl FairQueue {
         self.lanes.iter().map(|(_, lane)| lane)
     }
 
-    /// Changes a lane and keeps the line, the blocked counts and the table true.
+    /// Whether what waits in a lane waits for nothing but a slot.
+    pub fn wants_slots_alone(&self, lane: LaneId) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| group_of(lane) != Group::Blocked)
+    }
+
+    fn holds_back(&self, group: Group) -> bool {
+        match group {
+            Group::Blocked => true,
+            Group::Free(class) => self.slots.is_held_back(class),
+        }
+    }
+
+    /// Changes a lane and keeps the lines, the counts and the table true.
     fn change(&mut self, id: LaneId, change: impl FnOnce(&mut Lane)) {
         self.count_blocked(id, false);
         let lane = &mut self.lanes[id];
-        self.startable -= lane.startable();
+        self.slots.subtract(lane.limits().class, lane.trust(), lane.demand());
+        self.open -= usize::from(lane.is_open());
         change(lane);
-        self.startable += lane.startable();
-        if lane.has_nothing_waiting() {
+        self.slots.add(lane.limits().class, lane.trust(), lane.demand());
+        self.open += usize::from(lane.is_open());
+        if lane.waiting.is_empty() {
             lane.credit = 0;
-        } else if !lane.in_line && !lane.is_blocked() {
-            lane.in_line = true;
-            // Turns of this round are left.
-            if lane.credit < TURN { self.line.push_back(id) } else { self.line.push_front(id) }
         }
-        if lane.is_idle() && !lane.in_line {
+        self.line_up(id);
+        if self.lanes[id].is_idle() {
             let lane = self.lanes.remove(id);
             self.by_key.remove(&lane.key);
         } else {
@@ -245,24 +274,56 @@ impl FairQueue {
         }
     }
 
+    /// Puts a lane where it belongs in the lines, if it has something to do and room for it.
+    fn line_up(&mut self, id: LaneId) {
+        let lane = &mut self.lanes[id];
+        let (class, trust) = (lane.limits().class, lane.trust());
+        let oldest = lane.waiting.oldest().filter(|_| !lane.is_blocked());
+        let wanted = oldest.map(|(_, accepted, _)| {
+            // Turns of this round are left, or it stands in line already.
+            if lane.spot.is_none() && lane.credit < TURN {
+                lane.ticket = self.next_ticket;
+                self.next_ticket += 1;
+            }
+            let turn = self.slots.turn(class, accepted, lane.ticket);
+            Spot { class, trust, turn }
+        });
+        if lane.spot != wanted {
+            if let Some(spot) = lane.spot.take() {
+                self.slots.leave(spot);
+            }
+            if let Some(spot) = wanted {
+                self.slots.enter(spot, id);
+            }
+            lane.spot = wanted;
+        }
+    }
+
     fn count_blocked(&mut self, id: LaneId, add: bool) {
         let lane = &self.lanes[id];
-        if !lane.is_blocked() {
+        let group = group_of(lane);
+        if group != Group::Blocked && !self.slots.has_reserves() {
             return;
         }
-        for partition in lane.partitions() {
-            let count = lane.waiting_from(partition.source);
+        for (source, count) in lane.waiting.by_source() {
+            let partition = Partition { source, index: lane.index };
             let blocked = self.blocked.entry(partition).or_default();
             if add {
-                blocked.total += count;
-                blocked.lanes.insert((count, id));
+                blocked.add(group, count, id);
             } else {
-                blocked.total -= count;
-                blocked.lanes.remove(&(count, id));
-                if blocked.total == 0 {
+                blocked.remove(group, count, id);
+                if blocked.is_empty() {
                     self.blocked.remove(&partition);
                 }
             }
         }
+    }
+}
+
+fn group_of(lane: &Lane) -> Group {
+    if lane.is_blocked() || lane.trust() == Trust::Suspect {
+        Group::Blocked
+    } else {
+        Group::Free(lane.limits().class)
     }
 }

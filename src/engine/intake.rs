@@ -48,6 +48,7 @@ impl Engine {
                     envelope,
                     endpoint: None,
                     due,
+                    queued: now,
                     stage: Stage::Resting,
                     failures: 0,
                 };
@@ -172,7 +173,8 @@ impl Engine {
         };
         hold.far = far && hold.records() >= FAR_RECORDS;
         let enough = READ_AHEAD * self.settings.max_in_flight;
-        self.sated |= self.lanes.startable() >= enough;
+        let slots = self.lanes.slots();
+        self.sated |= slots.startable() >= enough && !slots.has_hungry();
         let full = hold.far
             || (hold.records() > 0 && self.sated)
             || hold.records() >= self.settings.hold.records
@@ -200,9 +202,12 @@ impl Engine {
         }
     }
 
-    /// Goes on reading when half of what was enough has started.
+    /// Goes on reading when half of what was enough has started, or for a class that has nothing to do
+    /// with its reserve.
     pub(super) fn read_on(&mut self) {
-        if self.sated && self.lanes.startable() <= READ_AHEAD * self.settings.max_in_flight / 2 {
+        let slots = self.lanes.slots();
+        let half = READ_AHEAD * self.settings.max_in_flight / 2;
+        if self.sated && (slots.startable() <= half || slots.has_hungry()) {
             self.sated = false;
             self.resume_what_fits();
         }

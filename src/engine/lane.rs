@@ -1,14 +1,16 @@
-//! One endpoint's queue inside a worker: what waits, what is in flight, how fast it drains.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! One endpoint's queue inside a worker: what waits, what is in flight, how fast it drains, and how
+//! far it is trusted.
 
 use super::{
+    breaker::{Breaker, BreakerSettings, State, ramped},
     bucket::Bucket,
     pace::Pace,
     returns::{Outlook, Returns},
+    slots::{Demand, Spot, Trust},
+    waiting::{Waiting, Waits},
 };
 use crate::model::{
-    EndpointId, Grade, Ladder, MerchantId, Partition, Policy, Rate, Source, Span, Timestamp, Weight,
+    ClassId, EndpointId, Grade, Ladder, MerchantId, Policy, Rate, Span, Timestamp, Weight,
 };
 
 /// Number of a delivery, unique in the life of an engine.
@@ -35,10 +37,17 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// Turns beside other lanes.
     pub weight: Weight,
+    /// Whose slots it takes.
+    pub class: ClassId,
 }
 
 /// What one turn costs, in tenths of a turn.
 pub const TURN: u32 = Weight::ONE.tenths();
+
+/// An endpoint that gets probes alone gets one at least so often while something waits.
+const PROBE: Span = Span::from_secs(1);
+/// A failure is remembered for so long although nothing else speaks of the lane.
+const MEMORY: Span = Span::from_secs(600);
 
 /// The state of one lane.
 #[derive(Debug)]
@@ -47,30 +56,54 @@ pub struct Lane {
     pub key: LaneKey,
     /// Partition number of its merchant.
     pub index: i32,
-    /// Deliveries that wait for their turn, oldest acceptance first, by the topic they came from.
-    waiting: BTreeMap<Source, BTreeSet<(Timestamp, DeliveryId)>>,
+    /// Deliveries that wait for their turn.
+    pub waiting: Waiting,
     /// Attempts running now.
     pub in_flight: u32,
+    /// Attempts running for longer than is usual.
+    slow: u32,
     limits: Limits,
     bucket: Option<Bucket>,
-    /// Whether the bucket is empty; a timer ends it.
-    throttled: bool,
-    /// When the bucket is to be looked at.
+    breaker: Breaker,
+    record: Record,
+    last_start: Timestamp,
+    /// Attempts that may begin now beside those that run.
+    room: u32,
+    /// When the lane is to be looked at.
     wake: Option<Timestamp>,
     /// Tenths of turns that it may still take this round.
     pub credit: u32,
+    /// The last place in line that it was given.
+    pub ticket: u64,
+    /// Where it stands in line.
+    pub spot: Option<Spot>,
     /// Deliveries of this lane that were parked and have not come back.
     pub returns: Returns,
     /// How fast attempts end.
     pace: Pace,
-    /// Whether it stands in the line of turns.
-    pub in_line: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// The endpoint has it.
+    pub acknowledged: bool,
+    /// It ran longer than is usual, and was told so.
+    pub was_slow: bool,
+}
+
+/// How attempts have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Record {
+    Unknown,
+    Acknowledged,
+    Failed { at: Timestamp },
 }
 
 impl From<&Policy> for Limits {
     fn from(policy: &Policy) -> Self {
-        let Policy { max_in_flight, rate, weight, .. } = policy;
-        Self { cap: *max_in_flight, rate: *rate, weight: *weight }
+        let Policy { max_in_flight, rate, weight, class, .. } = policy;
+        Self { cap: *max_in_flight, rate: *rate, weight: *weight, class: *class }
     }
 }
 
@@ -80,85 +113,52 @@ impl Lane {
         Self {
             key,
             index,
-            waiting: BTreeMap::new(),
+            waiting: Waiting::default(),
             in_flight: 0,
+            slow: 0,
             limits,
             bucket: limits.rate.map(Bucket::new),
-            throttled: false,
+            breaker: Breaker::default(),
+            record: Record::Unknown,
+            last_start: Timestamp::from_millis(0),
+            room: limits.cap,
             wake: None,
             credit: 0,
+            ticket: 0,
+            spot: None,
             returns: Returns::default(),
             pace: Pace::default(),
-            in_line: false,
         }
     }
 
-    /// Adds a delivery that waits.
-    pub fn push(&mut self, source: Source, accepted: Timestamp, delivery: DeliveryId) {
-        self.waiting.entry(source).or_default().insert((accepted, delivery));
-    }
-
-    /// Takes a delivery out again; false if it does not wait here.
-    pub fn remove(&mut self, source: Source, accepted: Timestamp, delivery: DeliveryId) -> bool {
-        let Some(queue) = self.waiting.get_mut(&source) else {
-            return false;
+    /// What it takes and could take of the slots. Endpoints under suspicion wait for more than a
+    /// slot.
+    pub fn demand(&self) -> Demand {
+        let startable = match self.trust() {
+            Trust::Suspect => 0,
+            _ => self.waiting.len().min(self.room as usize),
         };
-        let was_there = queue.remove(&(accepted, delivery));
-        if queue.is_empty() {
-            self.waiting.remove(&source);
+        Demand { in_flight: self.in_flight as usize, startable }
+    }
+
+    /// How far it is trusted.
+    pub fn trust(&self) -> Trust {
+        match self.record {
+            _ if self.slow > 0 || self.breaker.is_open() => Trust::Suspect,
+            Record::Failed { .. } => Trust::Suspect,
+            Record::Unknown => Trust::Cold,
+            Record::Acknowledged => Trust::Warm,
         }
-        was_there
-    }
-
-    /// The delivery whose turn is next: the one accepted first.
-    pub fn oldest(&self) -> Option<(Source, Timestamp, DeliveryId)> {
-        let firsts = self.waiting.iter().filter_map(|(source, queue)| {
-            queue.first().map(|(accepted, delivery)| (*accepted, *delivery, *source))
-        });
-        firsts.min().map(|(accepted, delivery, source)| (source, accepted, delivery))
-    }
-
-    /// The delivery accepted last, of one topic or of any.
-    pub fn newest(&self, of: Option<Source>) -> Option<(Source, Timestamp, DeliveryId)> {
-        let lasts = self.waiting.iter().filter_map(|(source, queue)| {
-            let (accepted, delivery) = queue.last()?;
-            of.is_none_or(|wanted| wanted == *source).then_some((*accepted, *delivery, *source))
-        });
-        lasts.max().map(|(accepted, delivery, source)| (source, accepted, delivery))
-    }
-
-    /// Whether nothing waits.
-    pub fn has_nothing_waiting(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// How many wait.
-    pub fn waiting(&self) -> usize {
-        self.waiting.values().map(BTreeSet::len).sum()
-    }
-
-    /// How many wait that came from this topic.
-    pub fn waiting_from(&self, source: Source) -> usize {
-        self.waiting.get(&source).map_or(0, BTreeSet::len)
-    }
-
-    /// The topics that something waiting came from.
-    pub fn partitions(&self) -> impl Iterator<Item = Partition> + '_ {
-        self.waiting.keys().map(|source| Partition { source: *source, index: self.index })
-    }
-
-    /// How many could start at once, had they slots.
-    pub fn startable(&self) -> usize {
-        if self.is_blocked() {
-            return 0;
-        }
-        let room = self.limits.cap.saturating_sub(self.in_flight);
-        self.waiting().min(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
     /// Whether a waiting delivery could not start even if it were its turn.
     pub fn is_blocked(&self) -> bool {
-        self.throttled || self.in_flight >= self.limits.cap
+        self.room == 0
+    }
+
+    /// Whether it gets probes alone.
+    pub fn is_open(&self) -> bool {
+        self.breaker.is_open()
     }
 
     /// Whether nothing speaks of this lane any more, not even what was taken of its rate.
@@ -175,13 +175,13 @@ impl Lane {
     }
 
     /// Its policy has changed; what was taken of the rate stays taken.
-    pub fn set_limits(&mut self, now: Timestamp, limits: Limits) {
+    pub fn set_limits(&mut self, now: Timestamp, limits: Limits, breaker: &BreakerSettings) {
         match (&mut self.bucket, limits.rate) {
             (Some(bucket), Some(rate)) => bucket.change(now, rate),
             (bucket, rate) => *bucket = rate.map(Bucket::new),
         }
         self.limits = limits;
-        self.weigh(now);
+        self.weigh(now, breaker);
     }
 
     /// Earns the turns of a round.
@@ -189,33 +189,57 @@ impl Lane {
         self.credit = self.credit.saturating_add(self.limits.weight.tenths());
     }
 
+    /// Adds a delivery that waits.
+    pub fn push(&mut self, now: Timestamp, waits: Waits, breaker: &BreakerSettings) {
+        self.waiting.push(waits);
+        if self.room == 0 {
+            self.weigh(now, breaker);
+        }
+    }
+
     /// An attempt begins.
-    pub fn start(&mut self, now: Timestamp) {
+    pub fn start(&mut self, now: Timestamp, waits: Waits, breaker: &BreakerSettings) {
+        self.waiting.remove(waits);
         self.in_flight += 1;
+        self.last_start = now;
         self.credit = self.credit.saturating_sub(TURN);
         if let Some(bucket) = &mut self.bucket {
             bucket.take(now);
         }
-        self.weigh(now);
-    }
-
-    fn weigh(&mut self, now: Timestamp) {
-        let bucket = self.bucket.as_ref();
-        self.throttled = bucket.is_some_and(|bucket| bucket.empty_until(now).is_some());
+        self.weigh(now, breaker);
     }
 
     /// What was started needs no attempt.
     pub fn cancel(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.room += 1;
         if let Some(bucket) = &mut self.bucket {
             bucket.give_back();
         }
     }
 
-    /// When to look at the bucket, if no such look is arranged.
+    /// An attempt takes longer than is usual.
+    pub fn slowed(&mut self) {
+        self.slow += 1;
+    }
+
+    /// An attempt of this lane ended.
+    pub fn attempt_ended(&mut self, now: Timestamp, end: End, breaker: &BreakerSettings) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.slow -= u32::from(end.was_slow && self.slow > 0);
+        self.record =
+            if end.acknowledged { Record::Acknowledged } else { Record::Failed { at: now } };
+        self.breaker.ended(now, end.acknowledged, breaker);
+        self.pace.ended(now, self.in_flight == 0 && self.waiting.is_empty());
+        self.weigh(now, breaker);
+    }
+
+    /// When to look at the lane, if no such look is arranged.
     pub fn arrange(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let bucket = self.bucket.as_ref()?;
-        let at = bucket.empty_until(now).or_else(|| bucket.filling_until(now))?;
+        let bucket = self.bucket.as_ref();
+        let token = bucket.and_then(|one| one.empty_until(now).or_else(|| one.filling_until(now)));
+        let at = [token, self.next_probe(now), self.next_step(now)];
+        let at = at.into_iter().flatten().min().or_else(|| self.remembered_until(now))?;
         if self.wake.is_some_and(|wake| wake <= at) {
             return None;
         }
@@ -224,17 +248,11 @@ impl Lane {
     }
 
     /// The time of an arranged look has come, if it is this one.
-    pub fn look(&mut self, now: Timestamp) {
+    pub fn look(&mut self, now: Timestamp, breaker: &BreakerSettings) {
         if self.wake.is_some_and(|wake| wake <= now) {
             self.wake = None;
-            self.weigh(now);
+            self.weigh(now, breaker);
         }
-    }
-
-    /// An attempt of this lane ended.
-    pub fn attempt_ended(&mut self, now: Timestamp) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.pace.ended(now, self.in_flight == 0 && self.waiting.is_empty());
     }
 
     /// The grade on which one more delivery of this lane is best parked.
@@ -247,7 +265,40 @@ impl Lane {
     ) -> Grade {
         let most = self.limits.rate.map_or(f64::INFINITY, Rate::per_second);
         let pace = self.pace.per_second().unwrap_or(f64::from(self.limits.cap));
-        let outlook = Outlook { waiting: self.waiting(), room, per_second: pace.min(most) };
+        let outlook = Outlook { waiting: self.waiting.len(), room, per_second: pace.min(most) };
         self.returns.fitting(now, ladder, longest, outlook)
+    }
+
+    /// Finds how many attempts may begin.
+    fn weigh(&mut self, now: Timestamp, breaker: &BreakerSettings) {
+        let cap = self.limits.cap;
+        let allowed = match self.breaker.state(now, breaker) {
+            State::Closed => cap,
+            State::Ramp { since } => ramped(cap, now.since(since), breaker.ramp),
+            State::Open if now >= self.last_start + PROBE => cap.min(self.in_flight + 1),
+            State::Open => 1,
+        };
+        let empty = self.bucket.as_ref().is_some_and(|bucket| bucket.empty_until(now).is_some());
+        self.room = if empty { 0 } else { allowed.saturating_sub(self.in_flight) };
+    }
+
+    /// While something waits for a probe, its chance comes every second.
+    fn next_probe(&self, now: Timestamp) -> Option<Timestamp> {
+        let waits = self.breaker.is_open() && !self.waiting.is_empty();
+        let next = self.last_start + PROBE;
+        waits.then(|| if next > now { next } else { now + PROBE })
+    }
+
+    /// The ramp rises by the second, also while no attempt ends.
+    fn next_step(&self, now: Timestamp) -> Option<Timestamp> {
+        let rises = !self.breaker.is_open() && !self.breaker.is_closed();
+        rises.then(|| now + PROBE)
+    }
+
+    fn remembered_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.record {
+            Record::Failed { at } if at + MEMORY > now => Some(at + MEMORY),
+            _ => None,
+        }
     }
 }

@@ -21,6 +21,8 @@
 //! Time never goes backwards between calls. Every call is bounded by what it was given.
 
 mod assignment;
+mod blocked;
+mod breaker;
 mod bucket;
 mod command;
 mod deliver;
@@ -28,6 +30,7 @@ mod fair_queue;
 mod hold;
 mod intake;
 mod lane;
+mod latency;
 mod ledger;
 mod numbered;
 mod offset_map;
@@ -38,22 +41,26 @@ mod returns;
 mod route;
 mod schedule;
 mod settle;
+mod slots;
+mod slow;
 mod status;
 mod timers;
 mod verdict;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
+pub use breaker::BreakerSettings;
 pub use command::*;
 pub use hold::HoldBounds;
 pub use lane::LaneKey;
 pub use offset_map::{Ignored, METADATA_LIMIT, OffsetMap};
 pub use park_reason::ParkReason;
 pub use schedule::hops;
-pub use status::{LaneStatus, PartitionStatus, Status};
+pub use status::{ClassStatus, LaneStatus, PartitionStatus, Status};
 pub use verdict::{Body, Verdict, judge, judge_body};
 
 use self::{
@@ -61,11 +68,13 @@ use self::{
     hold::{HeldBytes, Hold},
     lane::DeliveryId,
     numbered::Numbered,
+    slots::Slots,
+    slow::Slow,
     timers::{Timer, Timers},
 };
 use crate::{
     envelope::Envelope,
-    model::{Endpoint, Ladder, Merchant, MerchantId, Partition, Span, Timestamp},
+    model::{Class, Endpoint, Ladder, Merchant, MerchantId, Partition, Span, Timestamp},
 };
 
 /// Everything that can be set.
@@ -77,6 +86,12 @@ pub struct Settings {
     pub ladder: Ladder,
     /// Attempts at a time in all.
     pub max_in_flight: usize,
+    /// Attempts at a time of endpoints under suspicion: failed last, or slow now.
+    pub max_suspects: usize,
+    /// Who has which part of the slots; policies name a class by its place here. Never empty.
+    pub classes: Vec<Class>,
+    /// When an endpoint gets probes alone.
+    pub breaker: BreakerSettings,
     /// Deliveries that may wait in one lane.
     pub lane_records: usize,
     /// Bounds on what is held.
@@ -115,6 +130,7 @@ pub struct Engine {
     next_delivery: u64,
     lanes: FairQueue,
     attempts: Numbered<AttemptId, InFlight>,
+    slow: Slow,
     next_attempt: u64,
     routes: Numbered<RouteId, DeliveryId>,
     next_route: u64,
@@ -137,6 +153,8 @@ struct Delivery {
     envelope: Envelope,
     endpoint: Option<Arc<Endpoint>>,
     due: Timestamp,
+    /// When it came into its lane.
+    queued: Timestamp,
     stage: Stage,
     /// Routes in a row that the broker did not take.
     failures: u32,
@@ -162,11 +180,15 @@ struct InFlight {
     lane: fair_queue::LaneId,
     delivery: DeliveryId,
     endpoint: Arc<Endpoint>,
+    /// It runs longer than is usual.
+    is_slow: bool,
 }
 
 impl Engine {
     /// An engine that holds nothing and knows nobody.
     pub fn new(settings: Settings) -> Self {
+        let Settings { max_in_flight, max_suspects, classes, .. } = &settings;
+        let slots = Slots::new(*max_in_flight, *max_suspects, classes);
         Self {
             directory: HashMap::new(),
             holds: BTreeMap::new(),
@@ -174,8 +196,9 @@ impl Engine {
             paused: BTreeSet::new(),
             deliveries: Numbered::default(),
             next_delivery: 0,
-            lanes: FairQueue::new(settings.max_in_flight),
+            lanes: FairQueue::new(slots, settings.breaker),
             attempts: Numbered::default(),
+            slow: Slow::default(),
             next_attempt: 0,
             routes: Numbered::default(),
             next_route: 0,
@@ -205,7 +228,7 @@ impl Engine {
 
     /// Attempts running now, late ones of partitions given back included.
     pub fn in_flight(&self) -> usize {
-        self.lanes.in_flight()
+        self.lanes.slots().in_flight()
     }
 
     /// Whether new attempts may begin; for a clock that cannot be trusted to sign.
@@ -238,6 +261,7 @@ impl Engine {
                 }
                 Timer::RouteAgain(delivery) => self.route_again(delivery),
                 Timer::Lane(lane) => self.look_at_lane(now, lane),
+                Timer::Slow => self.look_for_slow(now),
                 Timer::Commit { partition, epoch } => self.commit_if_due(now, partition, epoch),
                 Timer::Refresh { partition, epoch } => self.refresh_commit(now, partition, epoch),
             }

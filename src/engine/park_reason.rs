@@ -5,6 +5,10 @@
 pub enum ParkReason {
     /// More wait for this endpoint than its lane may hold.
     FullLane,
+    /// The endpoint fails and gets probes alone.
+    BreakerOpen,
+    /// Another class has the slots that its class would need.
+    Class,
     /// The merchant or the endpoint is paused.
     Paused,
     /// No secret is valid now.
@@ -17,13 +21,22 @@ pub enum ParkReason {
 
 impl ParkReason {
     /// Every reason, for metrics that exist at zero.
-    pub const ALL: [Self; 5] =
-        [Self::FullLane, Self::Paused, Self::NoSecret, Self::UnknownMerchant, Self::FanOut];
+    pub const ALL: [Self; 7] = [
+        Self::FullLane,
+        Self::BreakerOpen,
+        Self::Class,
+        Self::Paused,
+        Self::NoSecret,
+        Self::UnknownMerchant,
+        Self::FanOut,
+    ];
 
     /// The word of the attempts log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FullLane => "full_lane",
+            Self::BreakerOpen => "breaker_open",
+            Self::Class => "class",
             Self::Paused => "paused",
             Self::NoSecret => "no_secret",
             Self::UnknownMerchant => "unknown_merchant",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Answer, AttemptId, AttemptResult, DeadReason, DeliveryId, Destination, Engine, EventOutcome,
+    lane::End,
     schedule::{self, Next, Wait},
     verdict::{Verdict, judge},
 };
@@ -15,7 +16,14 @@ impl Engine {
         let Some(attempt) = self.attempts.remove(&id) else {
             return;
         };
-        self.lanes.attempt_ended(attempt.lane, now);
+        let verdict = judge(&attempt.endpoint.policy.acknowledge, &result.answer);
+        let acknowledged = verdict == Verdict::Delivered;
+        if acknowledged {
+            self.slow.acknowledged(result.ended.since(result.started));
+        }
+        let end = End { acknowledged, was_slow: attempt.is_slow };
+        let look = self.lanes.attempt_ended(attempt.lane, now, end);
+        self.look_later(attempt.lane, look);
         let Some(delivery) = self.deliveries.get_mut(&attempt.delivery) else {
             return;
         };
@@ -30,7 +38,7 @@ impl Engine {
         };
         envelope.last_status = status;
         let made = envelope.attempts;
-        match judge(&endpoint.policy.acknowledge, &result.answer) {
+        match verdict {
             Verdict::Delivered => {
                 delivery.envelope.last_reason = None;
                 self.report_attempt(attempt.delivery, None, result, None);

@@ -12,6 +12,12 @@ pub struct Status {
     pub partitions: Vec<PartitionStatus>,
     /// Attempts running now.
     pub in_flight: usize,
+    /// Of them, attempts of endpoints under suspicion.
+    pub suspects: usize,
+    /// Endpoints that get probes alone.
+    pub breakers_open: usize,
+    /// Every scheduling class.
+    pub classes: Vec<ClassStatus>,
     /// Bytes of held records.
     pub held_bytes: usize,
     /// Deliveries whose route the broker did not take.
@@ -39,6 +45,21 @@ pub struct PartitionStatus {
     pub taking: bool,
 }
 
+/// One scheduling class.
+#[derive(Debug, Clone)]
+pub struct ClassStatus {
+    /// What policies call it.
+    pub name: String,
+    /// Slots that are its own.
+    pub reserved: usize,
+    /// Slots that it has at most.
+    pub most: usize,
+    /// Attempts running.
+    pub in_flight: usize,
+    /// Deliveries that wait for nothing but a slot.
+    pub waiting: usize,
+}
+
 /// One lane.
 #[derive(Debug, Clone)]
 pub struct LaneStatus {
@@ -50,6 +71,8 @@ pub struct LaneStatus {
     pub in_flight: u32,
     /// Deliveries parked and not back.
     pub parked: u64,
+    /// Whether it gets probes alone.
+    pub open: bool,
 }
 
 impl Engine {
@@ -65,12 +88,26 @@ impl Engine {
         });
         let mut lanes: Vec<&Lane> = self.lanes.lanes().collect();
         lanes.sort_by_key(|lane| {
-            Reverse((lane.waiting() as u64 + lane.returns.total(), lane.in_flight))
+            Reverse((lane.waiting.len() as u64 + lane.returns.total(), lane.in_flight))
         });
         lanes.truncate(longest_lanes);
         Status {
             partitions: partitions.collect(),
-            in_flight: self.lanes.in_flight(),
+            in_flight: self.in_flight(),
+            suspects: self.lanes.slots().suspects(),
+            breakers_open: self.lanes.open(),
+            classes: self
+                .lanes
+                .slots()
+                .classes()
+                .map(|(class, demand)| ClassStatus {
+                    name: class.name.clone(),
+                    reserved: class.reserved,
+                    most: class.most.min(self.settings.max_in_flight),
+                    in_flight: demand.in_flight,
+                    waiting: demand.startable,
+                })
+                .collect(),
             held_bytes: self.held.total(),
             stuck_routes: self.stuck.len(),
             uncommitted_for: self
@@ -83,9 +120,10 @@ impl Engine {
                 .into_iter()
                 .map(|lane| LaneStatus {
                     key: lane.key.clone(),
-                    waiting: lane.waiting(),
+                    waiting: lane.waiting.len(),
                     in_flight: lane.in_flight,
                     parked: lane.returns.total(),
+                    open: lane.is_open(),
                 })
                 .collect(),
         }

@@ -21,7 +21,9 @@ pub enum Timer {
     },
     /// A route that failed is tried again.
     RouteAgain(DeliveryId),
-    /// The bucket of a lane has a token again, or is full.
+    /// Attempts may have run for longer than is usual.
+    Slow,
+    /// Something about a lane changes by time alone.
     Lane(LaneId),
     /// Finished offsets are to be committed.
     Commit {

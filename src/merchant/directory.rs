@@ -33,6 +33,8 @@ pub struct Rules {
     pub allow_http: bool,
     /// What the intervals of a schedule may be.
     pub schedules: Schedules,
+    /// Names of the scheduling classes (`scheduling.classes`), by their places.
+    pub classes: Vec<String>,
     /// What may be dialled.
     pub guard: Guard,
 }
@@ -77,7 +79,7 @@ impl Defaults {
     /// The built-in defaults with these settings over them, checked like a merchant's own.
     pub fn with(settings: PolicyEntry, schedules: &Schedules) -> Result<Self, Error> {
         let built_in = Self::default();
-        check::policy(settings, &built_in, schedules)
+        check::policy(settings, &built_in, schedules, &[])
             .map(Self)
             .map_err(|problem| problem.within("defaults.policy").into_error(None))
     }

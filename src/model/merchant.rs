@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Dialect, EndpointId, EventType, MerchantId, Rate, Secret, SecretBytes, Span, Timestamp, Weight,
+    ClassId, Dialect, EndpointId, EventType, MerchantId, Rate, Secret, SecretBytes, Span,
+    Timestamp, Weight,
 };
 
 /// A merchant of the directory.
@@ -83,6 +84,8 @@ pub struct Policy {
     pub rate: Option<Rate>,
     /// Turns beside other endpoints.
     pub weight: Weight,
+    /// Whose slots its attempts take.
+    pub class: ClassId,
     /// What counts as received.
     pub acknowledge: Acknowledge,
     /// How requests are signed.
@@ -105,6 +108,7 @@ impl Default for Policy {
             max_in_flight: 8,
             rate: None,
             weight: Weight::ONE,
+            class: ClassId::default(),
             acknowledge: Acknowledge::default(),
             dialect: Dialect::default(),
             headers: Vec::new(),

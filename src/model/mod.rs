@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no Kafka, no HTTP. Everything else depends on this module, and it on nothing.
 
+mod class;
 mod dialect;
 mod event;
 mod id;
@@ -14,6 +15,7 @@ mod secret;
 mod span;
 mod timestamp;
 
+pub use class::{Class, ClassId, Method};
 pub use dialect::{Algorithm, CustomDialect, Dialect, Encoding, Piece, Template};
 pub use event::{Event, Header, Resource};
 pub use id::{EndpointId, EventId, EventType, IdError, MerchantId};

@@ -4,6 +4,7 @@
 //! [`super::worst`]. Names are part of the contract (section 8).
 
 mod declare;
+mod slots;
 
 use std::{
     collections::HashMap,
@@ -23,6 +24,7 @@ use crate::{
 use super::{labels, process, worst::Worst};
 
 use declare::Declare;
+use slots::Slots;
 
 /// Seconds; the default timeout is 10 s, the longest 2 m.
 const ATTEMPT_BUCKETS: &[f64] =
@@ -61,8 +63,7 @@ pub struct Metrics {
     dead_letters: HashMap<DeadReason, IntCounter>,
     topics: HashMap<Source, Topic>,
     commits: [IntCounter; 3],
-    breakers_open: IntGauge,
-    in_flight: IntGauge,
+    slots: Slots,
     rebalances: IntCounter,
     clock_skew: Gauge,
     merchant_failures: IntCounterVec,
@@ -153,14 +154,7 @@ impl Metrics {
                 .collect(),
             topics: declare.topics(prefix, sources)?,
             commits: ["ok", "failed", "fenced"].map(|word| commits.with_label_values(&[word])),
-            breakers_open: declare.gauge(
-                "paynotify_breakers_open",
-                "Endpoints whose breaker is open in this worker.",
-            )?,
-            in_flight: declare.gauge(
-                "paynotify_in_flight_attempts",
-                "HTTP attempts that run now in this worker.",
-            )?,
+            slots: Slots::new(&declare)?,
             rebalances: declare.counter(
                 "paynotify_rebalances_total",
                 "Changes of the partitions held by this worker.",
@@ -258,14 +252,9 @@ impl Metrics {
         }
     }
 
-    /// So many breakers are open.
-    pub fn set_breakers_open(&self, endpoints: usize) {
-        self.breakers_open.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
-    }
-
-    /// So many attempts run.
-    pub fn set_in_flight(&self, attempts: usize) {
-        self.in_flight.set(i64::try_from(attempts).unwrap_or(i64::MAX));
+    /// The slots for attempts, and who has them.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Partitions came or went.

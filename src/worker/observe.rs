@@ -101,7 +101,12 @@ impl Observer {
             let age = oldest.map_or(Span::ZERO, |oldest| now.since(oldest));
             self.metrics.set_unresolved(*source, records, age);
         }
-        self.metrics.set_in_flight(status.in_flight);
+        let slots = self.metrics.slots();
+        slots.set_in_flight(status.in_flight, status.suspects);
+        slots.set_breakers_open(status.breakers_open);
+        for class in &status.classes {
+            slots.set_class(&class.name, class.in_flight, class.waiting);
+        }
         self.metrics.set_clock_skew(clock.skew().as_secs_f64());
         self.status.send_replace(self.describe(status, now, clock));
     }
@@ -136,6 +141,16 @@ impl Observer {
                 "waiting": lane.waiting,
                 "in_flight": lane.in_flight,
                 "parked": lane.parked,
+                "breaker_open": lane.open,
+            })
+        });
+        let classes = status.classes.iter().map(|class| {
+            json!({
+                "class": class.name,
+                "reserved": class.reserved,
+                "most": class.most,
+                "in_flight": class.in_flight,
+                "waiting": class.waiting,
             })
         });
         json!({
@@ -144,6 +159,9 @@ impl Observer {
             "at": now.to_string(),
             "merchants": self.merchants,
             "in_flight": status.in_flight,
+            "suspects": status.suspects,
+            "breakers_open": status.breakers_open,
+            "classes": classes.collect::<Vec<_>>(),
             "held_bytes": status.held_bytes,
             "stuck_routes": status.stuck_routes,
             "clock_skew_seconds": clock.skew().as_secs_f64(),

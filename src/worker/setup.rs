@@ -120,16 +120,21 @@ impl Settings {
             defaults: directory::Defaults(self.config.defaults.policy.clone()),
             allow_http: self.config.delivery.allow_http,
             schedules: self.config.schedules(),
+            classes: self.config.scheduling.names(),
             guard: self.config.delivery.guard(),
         }
     }
 
     fn engine(&self, cluster: String) -> crate::engine::Settings {
         let config = &self.config;
+        let slots = config.delivery.max_in_flight as usize;
         crate::engine::Settings {
             cluster,
             ladder: config.topics.grades.clone(),
-            max_in_flight: config.delivery.max_in_flight as usize,
+            max_in_flight: slots,
+            max_suspects: config.delivery.max_suspects.of(slots).max(1),
+            classes: config.scheduling.classes(slots),
+            breaker: config.delivery.breaker.settings(),
             lane_records: config.lanes.max_records as usize,
             hold: HoldBounds {
                 records: config.hold.max_records_per_partition as usize,

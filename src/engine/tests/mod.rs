@@ -6,6 +6,7 @@ mod assignment;
 mod commit;
 mod fan_out;
 mod hold;
+mod isolation;
 mod ledger;
 mod offset_map;
 mod parking;

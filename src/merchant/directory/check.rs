@@ -79,7 +79,7 @@ fn endpoint(entry: EndpointEntry, rules: &Rules) -> Checked<Endpoint> {
     let url = url::url(&entry.url, rules)?;
     at_most("events", entry.events.len(), FILTERS)?;
     let events = each("events", &entry.events, event_filter)?;
-    let policy = policy(entry.policy, &rules.defaults, &rules.schedules)
+    let policy = policy(entry.policy, &rules.defaults, &rules.schedules, &rules.classes)
         .map_err(|problem| problem.within("policy"))?;
     Ok(Endpoint {
         id: entry.id,

@@ -93,7 +93,11 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
         ),
         (policy("jitter"), json!(1.1), "endpoints[0].policy.jitter: is not a share from 0 to 1"),
         (policy("weight"), json!(0), "endpoints[0].policy.weight: is not from 0.1 to 100"),
-        (policy("class"), json!("vip"), "endpoints[0].policy.class: not supported by this version"),
+        (
+            policy("class"),
+            json!("vip"),
+            "endpoints[0].policy.class: is no class of the configuration",
+        ),
         (
             policy("acknowledge"),
             json!({"body": " success"}),

@@ -59,6 +59,15 @@ impl Declare {
         self.add(Gauge::new(name, help)?)
     }
 
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), &[label])?)
+    }
+
     pub(super) fn histogram(
         &self,
         name: &str,

@@ -1,7 +1,6 @@
 //! What holds whenever the engine has nothing more to say.
 
 use super::{super::scenario::*, World};
-use crate::engine::lane::Lane;
 
 impl World {
     pub fn check(&mut self) {
@@ -12,7 +11,8 @@ impl World {
         }
         assert_eq!(status.in_flight, self.attempts.len());
         let lanes = &self.engine.lanes;
-        assert_eq!(lanes.startable(), lanes.lanes().map(Lane::startable).sum::<usize>());
+        let startable = lanes.lanes().map(|lane| lane.demand().startable).sum::<usize>();
+        assert_eq!(lanes.slots().startable(), startable);
         // Looking at every partition anew finds nothing that a wake-up forgot.
         self.engine.read_on();
         self.engine.resume_what_fits();

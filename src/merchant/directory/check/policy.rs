@@ -9,15 +9,18 @@ use super::{
 };
 use crate::{
     merchant::directory::{Defaults, PolicyEntry, RateEntry, Schedules},
-    model::{Policy, Rate, Span, Weight},
+    model::{ClassId, Policy, Rate, Span, Weight},
 };
+
+/// The class that is always there.
+const STANDARD: &str = "standard";
 
 pub(in super::super) fn policy(
     entry: PolicyEntry,
     defaults: &Defaults,
     schedules: &Schedules,
+    classes: &[String],
 ) -> Checked<Policy> {
-    supported(&entry)?;
     let defaults = defaults.0.clone();
     let mut policy = Policy {
         intervals: defaults.intervals,
@@ -27,6 +30,7 @@ pub(in super::super) fn policy(
         max_in_flight: entry.max_in_flight.unwrap_or(defaults.max_in_flight),
         rate: entry.rate.map(rate).transpose()?.or(defaults.rate),
         weight: entry.weight.map_or(Ok(defaults.weight), weight)?,
+        class: entry.class.map_or(Ok(defaults.class), |name| class(&name, classes))?,
         acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)
             .map_err(|problem| problem.within("acknowledge"))?,
         dialect: dialect::dialect(entry.dialect, defaults.dialect)?,
@@ -47,12 +51,13 @@ pub(in super::super) fn policy(
     Ok(policy)
 }
 
-/// Refuses what the contract knows and this version does not.
-fn supported(entry: &PolicyEntry) -> Checked<()> {
-    match &entry.class {
-        Some(class) if class != "standard" => Err(Problem::unsupported("class")),
-        _ => Ok(()),
-    }
+fn class(name: &str, classes: &[String]) -> Checked<ClassId> {
+    // The first one is there without being configured.
+    let place = if name == STANDARD { Some(0) } else { classes.iter().position(|one| one == name) };
+    place.and_then(ClassId::at).ok_or_else(|| {
+        let what = "is no class of the configuration";
+        Problem::new("class", what, "configure it in [scheduling.classes], or leave it out")
+    })
 }
 
 fn rate(RateEntry { per_second, burst }: RateEntry) -> Checked<Rate> {

@@ -1,0 +1,229 @@
+//! The slots for attempts, and which class may take one: its own reserve first, then what nobody
+//! reserved, then what others have reserved and do not want now.
+
+use std::collections::BTreeMap;
+
+use super::fair_queue::LaneId;
+use crate::model::{Class, ClassId, Method, Timestamp};
+
+/// How far an endpoint is trusted with slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Trust {
+    /// It acknowledged, last of all: it may borrow what others have reserved.
+    Warm,
+    /// Nothing is known of it.
+    Cold,
+    /// It failed last, or an attempt takes long: it shares a bounded number of slots.
+    Suspect,
+}
+
+/// A place in the lines of turns: of two, the lower comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    /// When its oldest event was accepted, where that counts; else the same for all.
+    accepted: Option<Timestamp>,
+    /// Counted up with each turn that is given out.
+    pub ticket: u64,
+}
+
+/// Where a lane stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// In the line of which class.
+    pub class: ClassId,
+    /// Among whom.
+    pub trust: Trust,
+    /// At which place.
+    pub turn: Turn,
+}
+
+/// All slots and everybody who waits for one.
+#[derive(Debug)]
+pub struct Slots {
+    limit: usize,
+    suspects_limit: usize,
+    in_flight: usize,
+    suspects: usize,
+    classes: Vec<Share>,
+    /// The class that is asked first.
+    first: usize,
+}
+
+/// One class.
+#[derive(Debug)]
+struct Share {
+    class: Class,
+    in_flight: usize,
+    startable: usize,
+    lines: [BTreeMap<Turn, LaneId>; 3],
+}
+
+/// Of which part a slot is, in the order in which they are given out.
+enum Part {
+    Own,
+    Common,
+    Lent,
+}
+
+/// What a lane takes and could take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Demand {
+    /// Attempts running.
+    pub in_flight: usize,
+    /// Attempts that could begin at once.
+    pub startable: usize,
+}
+
+impl Slots {
+    /// `limit` in all, of which endpoints under suspicion may take `suspects`.
+    pub fn new(limit: usize, suspects: usize, classes: &[Class]) -> Self {
+        let share = |class: &Class| Share {
+            class: class.clone(),
+            in_flight: 0,
+            startable: 0,
+            lines: Default::default(),
+        };
+        Self {
+            limit,
+            suspects_limit: suspects,
+            in_flight: 0,
+            suspects: 0,
+            classes: classes.iter().map(share).collect(),
+            first: 0,
+        }
+    }
+
+    /// A class that exists: an unknown one is the first.
+    pub fn class(&self, class: ClassId) -> ClassId {
+        if class.place() < self.classes.len() { class } else { ClassId::default() }
+    }
+
+    /// Which turn a lane gets that enters the line with this ticket.
+    pub fn turn(&self, class: ClassId, accepted: Timestamp, ticket: u64) -> Turn {
+        let by_age = self.classes[class.place()].class.method == Method::Fifo;
+        Turn { accepted: by_age.then_some(accepted), ticket }
+    }
+
+    /// Stands in line.
+    pub fn enter(&mut self, spot: Spot, lane: LaneId) {
+        self.line(spot).insert(spot.turn, lane);
+    }
+
+    /// Leaves the line.
+    pub fn leave(&mut self, spot: Spot) {
+        self.line(spot).remove(&spot.turn);
+    }
+
+    /// Counts a lane's demand in.
+    pub fn add(&mut self, class: ClassId, trust: Trust, demand: Demand) {
+        let share = &mut self.classes[class.place()];
+        share.in_flight += demand.in_flight;
+        share.startable += demand.startable;
+        self.in_flight += demand.in_flight;
+        if trust == Trust::Suspect {
+            self.suspects += demand.in_flight;
+        }
+    }
+
+    /// Counts a lane's demand out, as it was counted in.
+    pub fn subtract(&mut self, class: ClassId, trust: Trust, demand: Demand) {
+        let share = &mut self.classes[class.place()];
+        share.in_flight -= demand.in_flight;
+        share.startable -= demand.startable;
+        self.in_flight -= demand.in_flight;
+        if trust == Trust::Suspect {
+            self.suspects -= demand.in_flight;
+        }
+    }
+
+    /// The lane that may take the next slot, if any may.
+    pub fn next(&mut self) -> Option<LaneId> {
+        let (lane, place) = self.find()?;
+        self.first = (place + 1) % self.classes.len();
+        Some(lane)
+    }
+
+    fn find(&self) -> Option<(LaneId, usize)> {
+        if self.in_flight >= self.limit {
+            return None;
+        }
+        let count = self.classes.len();
+        let kept: usize =
+            self.classes.iter().map(|share| share.in_flight.max(share.class.reserved)).sum();
+        for part in [Part::Own, Part::Common, Part::Lent] {
+            for step in 0..count {
+                let place = (self.first + step) % count;
+                let share = &self.classes[place];
+                let (may, least) = match part {
+                    Part::Own => (share.in_flight < share.class.reserved, Trust::Suspect),
+                    Part::Common => (kept < self.limit, Trust::Suspect),
+                    // Whoever wanted a part of its own has it by now.
+                    Part::Lent => (true, Trust::Warm),
+                };
+                if let Some(lane) = self.first_of(share, may, least) {
+                    return Some((lane, place));
+                }
+            }
+        }
+        None
+    }
+
+    /// Attempts running now.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Attempts of endpoints under suspicion.
+    pub fn suspects(&self) -> usize {
+        self.suspects
+    }
+
+    /// Deliveries that wait for nothing but a slot.
+    pub fn startable(&self) -> usize {
+        self.classes.iter().map(|share| share.startable).sum()
+    }
+
+    /// Whether a class could have slots of its own reserve and has nothing to do with them.
+    pub fn has_hungry(&self) -> bool {
+        let hungry = |share: &Share| share.in_flight + share.startable < share.class.reserved;
+        self.classes.iter().any(hungry)
+    }
+
+    /// Whether a class has more to do than slots while another has more slots than to do.
+    pub fn is_held_back(&self, class: ClassId) -> bool {
+        let share = &self.classes[class.place()];
+        share.startable > 0 && self.has_hungry()
+    }
+
+    /// Whether classes are to be told apart.
+    pub fn has_reserves(&self) -> bool {
+        self.classes.iter().any(|share| share.class.reserved > 0)
+    }
+
+    /// Every class with its attempts running and those that could begin.
+    pub fn classes(&self) -> impl Iterator<Item = (&Class, Demand)> {
+        self.classes.iter().map(|share| {
+            let Share { in_flight, startable, .. } = *share;
+            (&share.class, Demand { in_flight, startable })
+        })
+    }
+
+    /// The first lane of a class, up to a degree of trust, if it may have more slots.
+    fn first_of(&self, share: &Share, may: bool, least: Trust) -> Option<LaneId> {
+        if !may || share.in_flight >= share.class.most {
+            return None;
+        }
+        let lines = [Trust::Warm, Trust::Cold, Trust::Suspect].into_iter().filter(|trust| {
+            *trust <= least && (*trust != Trust::Suspect || self.suspects < self.suspects_limit)
+        });
+        let firsts = lines.filter_map(|trust| share.lines[trust as usize].first_key_value());
+        firsts.min_by_key(|(turn, _)| **turn).map(|(_, lane)| *lane)
+    }
+
+    fn line(&mut self, spot: Spot) -> &mut BTreeMap<Turn, LaneId> {
+        &mut self.classes[spot.class.place()].lines[spot.trust as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests;

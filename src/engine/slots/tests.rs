@@ -1,0 +1,123 @@
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+fn class(name: &str, reserved: usize, most: usize) -> Class {
+    Class { name: name.to_owned(), reserved, most, method: Method::Fair }
+}
+
+fn id(place: usize) -> ClassId {
+    ClassId::at(place).unwrap()
+}
+
+/// Lanes that wait, one for each of these, numbered from 0.
+fn with(slots: &mut Slots, lanes: &[(usize, Trust)]) {
+    for (lane, (class, trust)) in lanes.iter().enumerate() {
+        let turn = slots.turn(id(*class), NOW, lane as u64);
+        slots.enter(Spot { class: id(*class), trust: *trust, turn }, lane);
+        slots.add(id(*class), *trust, Demand { in_flight: 0, startable: 1 });
+    }
+}
+
+/// Gives out slots until nobody may have one; who got them. The lanes go on waiting.
+fn given_out(slots: &mut Slots, lanes: &[(usize, Trust)]) -> Vec<LaneId> {
+    let mut given = Vec::new();
+    while let Some(lane) = slots.next() {
+        let (class, trust) = lanes[lane];
+        slots.add(id(class), trust, Demand { in_flight: 1, startable: 0 });
+        given.push(lane);
+    }
+    given
+}
+
+fn count(given: &[LaneId], lane: LaneId) -> usize {
+    given.iter().filter(|one| **one == lane).count()
+}
+
+#[test]
+fn one_class_takes_all_slots() {
+    let mut slots = Slots::new(10, 5, &[Class::standard()]);
+    let lanes = [(0, Trust::Cold)];
+    with(&mut slots, &lanes);
+    assert_eq!(given_out(&mut slots, &lanes), [0; 10]);
+    assert_eq!(slots.in_flight(), 10);
+}
+
+#[test]
+fn endpoints_under_suspicion_share_a_part_of_the_slots() {
+    let mut slots = Slots::new(10, 3, &[Class::standard()]);
+    let lanes = [(0, Trust::Suspect), (0, Trust::Warm)];
+    with(&mut slots, &lanes);
+    let given = given_out(&mut slots, &lanes);
+    assert_eq!((count(&given, 0), count(&given, 1)), (3, 7));
+}
+
+#[test]
+fn a_class_gets_its_reserve_and_no_more_than_its_share() {
+    let classes = [class("standard", 0, 8), class("vip", 4, 10)];
+    let mut slots = Slots::new(10, 10, &classes);
+    let lanes = [(0, Trust::Cold), (1, Trust::Cold)];
+    with(&mut slots, &lanes);
+    let given = given_out(&mut slots, &lanes);
+    assert_eq!(given.len(), 10);
+    assert!(count(&given, 1) >= 4, "{given:?}");
+    let mut slots = Slots::new(10, 10, &classes);
+    with(&mut slots, &lanes[..1]);
+    assert_eq!(given_out(&mut slots, &lanes).len(), 6, "what nobody reserved");
+}
+
+#[test]
+fn what_an_idle_class_has_reserved_is_lent_to_endpoints_that_answer_and_to_no_others() {
+    let classes = [class("standard", 0, 8), class("vip", 4, 10)];
+    for (trust, expected) in [(Trust::Warm, 8), (Trust::Cold, 6), (Trust::Suspect, 6)] {
+        let mut slots = Slots::new(10, 10, &classes);
+        let lanes = [(0, trust)];
+        with(&mut slots, &lanes);
+        assert_eq!(given_out(&mut slots, &lanes).len(), expected, "{trust:?}");
+    }
+}
+
+#[test]
+fn a_class_gets_what_it_lent_back_as_the_attempts_end() {
+    let classes = [class("standard", 0, 10), class("vip", 4, 10)];
+    let mut slots = Slots::new(10, 10, &classes);
+    let lanes = [(0, Trust::Warm), (1, Trust::Warm)];
+    with(&mut slots, &lanes[..1]);
+    assert_eq!(given_out(&mut slots, &lanes).len(), 10);
+    let turn = slots.turn(id(1), NOW, 1);
+    slots.enter(Spot { class: id(1), trust: Trust::Warm, turn }, 1);
+    slots.add(id(1), Trust::Warm, Demand { in_flight: 0, startable: 4 });
+    assert!(!slots.has_hungry() && slots.next().is_none());
+    for _ in 0..4 {
+        slots.subtract(id(0), Trust::Warm, Demand { in_flight: 1, startable: 0 });
+        assert_eq!(slots.next(), Some(1));
+        slots.add(id(1), Trust::Warm, Demand { in_flight: 1, startable: 0 });
+    }
+}
+
+#[test]
+fn classes_without_a_reserve_share_evenly() {
+    let classes = [class("a", 0, 10), class("b", 0, 10)];
+    let mut slots = Slots::new(10, 10, &classes);
+    let lanes = [(0, Trust::Cold), (1, Trust::Cold)];
+    with(&mut slots, &lanes);
+    let given = given_out(&mut slots, &lanes);
+    assert_eq!((count(&given, 0), count(&given, 1)), (5, 5));
+}
+
+#[test]
+fn a_class_by_age_lets_the_oldest_event_go_first() {
+    let by_age = Class { method: Method::Fifo, ..Class::standard() };
+    let mut slots = Slots::new(10, 10, &[by_age]);
+    for (lane, age) in [(0, 5), (1, 9), (2, 7)] {
+        let accepted = Timestamp::from_millis(NOW.as_millis() - age);
+        let turn = slots.turn(id(0), accepted, lane as u64);
+        slots.enter(Spot { class: id(0), trust: Trust::Cold, turn }, lane);
+    }
+    assert_eq!(slots.next(), Some(1));
+}
+
+#[test]
+fn a_class_that_is_not_configured_any_more_is_standard() {
+    assert_eq!(Slots::new(1, 1, &[Class::standard()]).class(id(7)), id(0));
+}

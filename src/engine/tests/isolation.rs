@@ -1,0 +1,192 @@
+//! One endpoint's failures beside another's deliveries.
+
+use super::scenario::*;
+use crate::{engine::*, model::*};
+
+fn read(given: &mut Scenario, events: usize) {
+    for _ in 0..events {
+        given.read(completions(0), "acme");
+    }
+}
+
+fn failing(given: &mut Scenario, times: usize) {
+    for _ in 0..times {
+        let attempt = given.attempt();
+        given.answer(attempt.id, 500);
+    }
+}
+
+/// Answers whatever runs, and lets the broker take whatever is routed.
+fn answer_all(given: &mut Scenario, status: u16) -> Vec<Route> {
+    for attempt in std::mem::take(&mut given.attempts) {
+        given.answer(attempt.id, status);
+    }
+    let routes = std::mem::take(&mut given.routes);
+    for route in &routes {
+        given.routed(route);
+    }
+    routes
+}
+
+/// An endpoint that has failed so often that it gets probes alone.
+fn open() -> Scenario {
+    let mut given = Scenario::with(Settings { lane_records: 1_000, ..settings() });
+    read(&mut given, 5);
+    failing(&mut given, 5);
+    answer_all(&mut given, 500);
+    assert_eq!(given.engine.status(given.now, 1).breakers_open, 1);
+    given
+}
+
+#[test]
+fn an_endpoint_that_fails_gets_one_probe_at_a_time_and_one_a_second_at_least() {
+    let mut given = open();
+    read(&mut given, 20);
+    assert_eq!(given.attempts.len(), 1, "an idle lane is not vetoed");
+    given.pass(Span::from_millis(999));
+    assert_eq!(given.attempts.len(), 1);
+    given.pass(Span::from_millis(1));
+    assert_eq!(given.attempts.len(), 2, "the first probe hangs, a second has passed");
+    for _ in 0..20 {
+        given.pass(seconds(1));
+    }
+    assert!(given.attempts.len() <= 8, "its cap holds");
+}
+
+#[test]
+fn what_loses_its_turn_for_more_than_a_second_is_parked_and_climbs() {
+    let mut given = open();
+    read(&mut given, 20);
+    given.pass(seconds(1));
+    assert!(given.routes.is_empty(), "a second is not more than a second");
+    given.pass(seconds(1));
+    assert!(given.routes.len() >= 16, "{} parked", given.routes.len());
+    for (parked, delay) in [(1, 5), (2, 15), (3, 30)] {
+        let routes = answer_all(&mut given, 500);
+        let parked: Vec<_> =
+            routes.iter().filter(|route| route.envelope.parked == parked).collect();
+        assert!(parked.len() >= 10, "{} of {}", parked.len(), routes.len());
+        for route in &parked {
+            assert_eq!(
+                (&route.to, route.envelope.attempts),
+                (&Destination::Grade(grade(delay)), 0)
+            );
+            given.return_route(route);
+        }
+        given.pass(seconds(delay));
+        given.pass(seconds(1));
+        given.pass(seconds(1));
+    }
+}
+
+#[test]
+fn a_success_ends_it_and_more_is_asked_of_the_endpoint_step_by_step() {
+    let mut given = open();
+    read(&mut given, 40);
+    let probe = given.attempt();
+    given.answer(probe.id, 200);
+    assert_eq!(given.engine.status(given.now, 1).breakers_open, 0);
+    assert_eq!(given.attempts.len(), 1, "the cap begins at one");
+    given.pass(seconds(30));
+    assert_eq!(given.attempts.len(), 4, "half of the ramp, half of the cap");
+    given.pass(seconds(30));
+    assert_eq!(given.attempts.len(), 8);
+}
+
+#[test]
+fn nothing_is_parked_for_a_merchant_that_fails_now_and_then() {
+    let mut given = Scenario::with(Settings { lane_records: 1_000, ..settings() });
+    for at in 0..100 {
+        given.read(completions(0), "acme");
+        let attempt = given.attempt();
+        given.answer(attempt.id, if at % 2 == 0 { 500 } else { 200 });
+    }
+    assert!(given.routes.iter().all(|route| route.envelope.parked == 0));
+    assert_eq!(given.engine.status(given.now, 1).breakers_open, 0);
+}
+
+#[test]
+fn endpoints_that_hang_take_their_part_of_the_slots_and_leave_the_rest() {
+    let slots = Settings { max_in_flight: 100, max_suspects: 20, ..settings() };
+    let mut given = Scenario::with(Settings {
+        hold: HoldBounds { records: 10_000, bytes: 1 << 30 },
+        lane_records: 1_000,
+        ..slots
+    });
+    let names: Vec<String> = (0..50).map(|at| format!("hangs-{at}")).collect();
+    for name in names.iter().chain([&"well".to_owned()]) {
+        given.know(merchant(name, vec![endpoint("main", policy(&[5, 15]))]));
+    }
+    // Each of them hangs with one attempt, and is known by that after 50 ms.
+    for name in &names {
+        given.read(completions(0), name);
+    }
+    assert_eq!(given.attempts.len(), 50);
+    given.pass(Span::from_millis(50));
+    assert_eq!(given.engine.status(given.now, 1).suspects, 50);
+    for _ in 0..10 {
+        for name in &names {
+            given.read(completions(0), name);
+        }
+    }
+    assert_eq!(given.attempts.len(), 50, "more than their part runs already");
+    for _ in 0..8 {
+        given.read(completions(0), "well");
+    }
+    assert_eq!(given.attempts.len(), 58, "others are not held up");
+    let hanging: Vec<_> = given.attempts.drain(..50).collect();
+    for attempt in &hanging {
+        given.answer(attempt.id, 500);
+    }
+    let status = given.engine.status(given.now, 1);
+    assert_eq!(status.suspects, 20, "from now on they have their part and no more");
+}
+
+#[test]
+fn a_slow_attempt_is_forgiven_when_it_is_acknowledged() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.pass(Span::from_millis(50));
+    assert_eq!(given.engine.status(given.now, 1).suspects, 1);
+    given.answer(attempt.id, 200);
+    given.read(completions(0), "acme");
+    assert_eq!(given.engine.status(given.now, 1).suspects, 0);
+}
+
+#[test]
+fn a_flood_of_one_class_is_parked_where_another_has_a_reserve_to_fill() {
+    let class = |name: &str, reserved, most| Class {
+        name: name.to_owned(),
+        reserved,
+        most,
+        method: Method::Fair,
+    };
+    let mut given = Scenario::with(Settings {
+        max_in_flight: 10,
+        max_suspects: 10,
+        classes: vec![class("standard", 0, 10), class("vip", 5, 10)],
+        hold: HoldBounds { records: 20, bytes: 1 << 20 },
+        ..settings()
+    });
+    let vip = Policy { class: ClassId::at(1).unwrap(), ..policy(&[5]) };
+    given.know(merchant("vip", vec![endpoint("main", vip)]));
+    let bulk: Vec<String> = (0..50).map(|at| format!("bulk-{at}")).collect();
+    for name in &bulk {
+        given.know(merchant(name, vec![endpoint("main", policy(&[5]))]));
+    }
+    for name in &bulk {
+        given.read(completions(0), name);
+        for route in std::mem::take(&mut given.routes) {
+            assert_eq!(route.envelope.parked, 1);
+            given.routed(&route);
+        }
+    }
+    given.read(completions(0), "vip");
+    let begun: Vec<_> = given.attempts.iter().map(|one| one.event.merchant.as_str()).collect();
+    assert!(begun.contains(&"vip"), "it neither waits to be read nor for a slot: {begun:?}");
+    assert_eq!(begun.len(), 6, "five slots that nobody reserved, and the reserve");
+    let status = given.engine.status(given.now, 1);
+    assert_eq!(status.classes[0].in_flight, 5);
+    assert!(status.partitions[0].taking);
+}
