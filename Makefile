@@ -4,10 +4,10 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test bench fmt lint
+.PHONY: help setup demo test bench bench-isolation fmt lint
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## install what building and testing need, or say what is missing
 	@tools/setup build kafka artefacts
@@ -23,6 +23,10 @@ test: ## style, unit, mock broker, real Kafka, artefacts, demo; ends with a coun
 bench: ## deliveries per second beside a bare HTTP client; writes target/bench/summary.json
 	@tools/setup build kafka
 	cargo bench --bench delivery
+
+bench-isolation: ## what healthy merchants feel of others; writes target/bench/isolation.json
+	@tools/setup build kafka
+	cargo bench --bench isolation
 
 fmt: ## format the sources
 	cargo fmt --all

@@ -12,7 +12,10 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 
-use super::{events, process, receiver};
+use super::{
+    events,
+    support::{process, receiver, time as clock},
+};
 
 /// Runs the process until it is done, and tells the seconds of processor time that it took.
 pub fn spawn(receiver: SocketAddr, in_flight: usize, time: Duration) -> anyhow::Result<f64> {
@@ -52,7 +55,7 @@ async fn post(
     first: usize,
     end: Instant,
 ) -> anyhow::Result<()> {
-    let (_, event) = events::event(1, events::now_us());
+    let (_, event) = events::event(1, clock::now_us());
     let event = bytes::Bytes::from(event);
     for url in urls.iter().cycle().skip(first) {
         if Instant::now() >= end {

@@ -23,11 +23,6 @@ pub fn event(number: u64, sent_us: i64) -> (String, String) {
     (merchant, value)
 }
 
-/// When the event of this id was published.
-pub fn sent_us(id: &str) -> Option<i64> {
-    id.strip_prefix("evt_")?.split('_').next()?.parse().ok()
-}
-
 /// Writes the directory of merchants whose requests go to `path` of the receiver.
 pub fn write_directory(file: &Path, receiver: SocketAddr, path: &str) -> std::io::Result<()> {
     let lines = (0..MERCHANTS).map(|number| {
@@ -45,17 +40,4 @@ pub fn write_directory(file: &Path, receiver: SocketAddr, path: &str) -> std::io
         format!("{entry}\n")
     });
     fs::write(file, lines.collect::<String>())
-}
-
-/// Microseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures the time of the machine")]
-pub fn now_us() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// Lets other processes go on for a while.
-#[expect(clippy::disallowed_methods, reason = "a benchmark looks at other processes now and then")]
-pub fn pause(time: std::time::Duration) {
-    std::thread::sleep(time);
 }

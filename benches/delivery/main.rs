@@ -6,17 +6,14 @@
 //!
 //! Writes `target/bench/summary.json` and prints where the worker's processor time goes.
 
-#[path = "../../tests/support/kafka/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
-mod kafka;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the other benchmark uses the rest")]
+mod support;
 
 mod bare;
 mod events;
-mod process;
-mod receiver;
+mod publisher;
 mod runs;
-mod summary;
-mod topics;
 mod worker;
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -25,7 +22,7 @@ use clap::{Parser, Subcommand};
 
 use self::{
     runs::{Bench, FULL_LOAD},
-    summary::Summary,
+    support::{receiver, summary::Summary},
 };
 
 /// Measures delivery from a real Kafka.

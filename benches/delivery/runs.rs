@@ -8,13 +8,17 @@ use std::{
 };
 
 use super::{
-    bare, events,
-    kafka::broker,
-    process::{self, Cpu},
-    receiver::{DRAIN, LIVE, Receiver, Stats},
-    summary::Summary,
-    topics::{self, Publisher},
-    worker::{Plan, Worker},
+    bare,
+    publisher::Publisher,
+    support::{
+        kafka::broker,
+        process::{self, Cpu},
+        receiver::{DRAIN, LIVE, Receiver, Stats},
+        summary::Summary,
+        time, topics,
+        worker::Worker,
+    },
+    worker::{self, Plan},
 };
 
 const FILLED: &str = "bench";
@@ -54,8 +58,8 @@ impl Bench {
     /// Starts everything and fills the topic.
     pub fn prepare(directory: &Path, events: u64) -> anyhow::Result<Self> {
         let bootstrap = broker().bootstrap();
-        topics::create(&bootstrap, FILLED)?;
-        topics::create(&bootstrap, PACED)?;
+        topics::create(&bootstrap, FILLED, &worker::GRADES)?;
+        topics::create(&bootstrap, PACED, &worker::GRADES)?;
         eprintln!("filling a topic with {events} events");
         Publisher::new(&bootstrap, FILLED, FILLING_LINGER)?.fill(events)?;
         let receiver = Receiver::start()?;
@@ -214,7 +218,7 @@ impl Bench {
     }
 
     fn start(&self, plan: Plan<'_>) -> anyhow::Result<Worker> {
-        Worker::start(plan, &self.bootstrap, self.receiver.address(), &self.directory)
+        worker::start(plan, &self.bootstrap, self.receiver.address(), &self.directory)
     }
 
     /// Looks at the receiver until `enough`.
@@ -232,7 +236,7 @@ impl Bench {
             worker.check()?;
             let count = stats.count;
             anyhow::ensure!(Instant::now() < deadline, "only {count} requests in {DEADLINE:?}");
-            events::pause(Duration::from_millis(20));
+            time::pause(Duration::from_millis(20));
         }
     }
 }

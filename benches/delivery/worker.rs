@@ -1,17 +1,14 @@
-//! A worker process: `paynotify worker` of the same profile as the benchmark.
+//! The configuration of a worker.
 
-use std::{
-    fs::{self, File},
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command},
-    time::{Duration, Instant},
+use std::{net::SocketAddr, path::Path};
+
+use super::{
+    events,
+    support::{time, worker::Worker},
 };
 
-use super::{events, topics};
-
-/// How long a worker may take to stop.
-const STOP: Duration = Duration::from_secs(20);
+/// The delay topics of the benchmark's workers.
+pub const GRADES: [&str; 2] = ["5s", "1m"];
 
 /// What differs between workers.
 #[derive(Debug, Clone, Copy)]
@@ -28,78 +25,28 @@ pub struct Plan<'a> {
     pub attempts_log: bool,
 }
 
-/// A running worker; killed when dropped.
-pub struct Worker {
-    child: Child,
-}
-
-impl Worker {
-    /// Starts a worker, whose files are kept in `directory`.
-    pub fn start(
-        plan: Plan<'_>,
-        bootstrap: &str,
-        receiver: SocketAddr,
-        directory: &Path,
-    ) -> anyhow::Result<Self> {
-        let Plan { prefix, path, new_group, in_flight, attempts_log } = plan;
-        let group = if new_group { events::now_us() } else { 0 };
-        let merchants = directory.join("merchants.jsonl");
-        events::write_directory(&merchants, receiver, path)?;
-        let config = directory.join("paynotify.toml");
-        let text = format!(
-            "kafka.bootstrap_servers = {bootstrap:?}\nkafka.group = \"bench-{group}\"\n\
-             topics.prefix = {prefix:?}\ntopics.grades = {:?}\n\
-             defaults.policy.intervals = {:?}\ndirectory.file = \"{}\"\n\
-             delivery.max_in_flight = {in_flight}\ndelivery.allow_http = true\n\
-             delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
-             attempts_log.enabled = {attempts_log}\nadmin.listen = \"127.0.0.1:0\"\n\
-             shutdown.grace = \"5s\"\n",
-            topics::GRADES,
-            topics::GRADES,
-            merchants.display(),
-        );
-        fs::write(&config, text)?;
-        let log = File::create(directory.join("worker.log"))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paynotify"));
-        // One broker is no safe place for topics, and safe enough here.
-        command.args(["worker", "--first-start", "earliest", "--allow-unsafe", "--config"]);
-        command.arg(config).stdout(log.try_clone()?).stderr(log);
-        Ok(Self { child: command.spawn()? })
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Fails when it has ended.
-    pub fn check(&mut self) -> anyhow::Result<()> {
-        match self.child.try_wait()? {
-            None => Ok(()),
-            Some(status) => anyhow::bail!("the worker ended with {status}; see worker.log"),
-        }
-    }
-
-    /// Stops it as an operator would.
-    pub fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.pid().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status()?;
-        let deadline = Instant::now() + STOP;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                anyhow::ensure!(status.success(), "the worker stopped with {status}");
-                return Ok(());
-            }
-            events::pause(Duration::from_millis(10));
-        }
-        anyhow::bail!("the worker did not stop within {STOP:?}")
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // Fails where it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts a worker, whose files are kept in `directory`.
+pub fn start(
+    plan: Plan<'_>,
+    bootstrap: &str,
+    receiver: SocketAddr,
+    directory: &Path,
+) -> anyhow::Result<Worker> {
+    let Plan { prefix, path, new_group, in_flight, attempts_log } = plan;
+    let group = if new_group { time::now_us() } else { 0 };
+    let merchants = directory.join("merchants.jsonl");
+    events::write_directory(&merchants, receiver, path)?;
+    let text = format!(
+        "kafka.bootstrap_servers = {bootstrap:?}\nkafka.group = \"bench-{group}\"\n\
+         topics.prefix = {prefix:?}\ntopics.grades = {:?}\n\
+         defaults.policy.intervals = {:?}\ndirectory.file = \"{}\"\n\
+         delivery.max_in_flight = {in_flight}\ndelivery.allow_http = true\n\
+         delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
+         attempts_log.enabled = {attempts_log}\nadmin.listen = \"127.0.0.1:0\"\n\
+         shutdown.grace = \"5s\"\n",
+        GRADES,
+        GRADES,
+        merchants.display(),
+    );
+    Worker::start(&text, directory)
 }

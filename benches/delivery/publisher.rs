@@ -1,54 +1,17 @@
-//! The topics of a worker on the real broker, and events in them.
+//! Events in the completions topic.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use paynotify::kafka::TopicNames;
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use super::events;
-
-/// Partitions of every topic.
-pub const PARTITIONS: i32 = 8;
-/// The delay topics of the benchmark's workers.
-pub const GRADES: [&str; 2] = ["5s", "1m"];
+use super::{events, support::time};
 
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// Creates every topic under `prefix`.
-pub fn create(bootstrap: &str, prefix: &str) -> anyhow::Result<()> {
-    let names = TopicNames::new(prefix);
-    let mut topics = vec![
-        (names.completions(), false),
-        (names.dead_letters(), false),
-        (names.attempts(), false),
-        (names.merchants(), true),
-        (names.endpoints(), true),
-        (names.marks(), true),
-    ];
-    topics.extend(GRADES.map(|grade| (format!("{prefix}.delay.{grade}"), false)));
-    let new = topics.iter().map(|(name, compacted)| {
-        let policy = if *compacted { "compact" } else { "delete" };
-        NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1))
-            .set("message.timestamp.type", "LogAppendTime")
-            .set("cleanup.policy", policy)
-    });
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
-    let new: Vec<_> = new.collect();
-    for created in runtime.block_on(admin.create_topics(&new, &options))? {
-        created.map_err(|(name, code)| anyhow::anyhow!("topic {name}: {code}"))?;
-    }
-    Ok(())
-}
 
 /// A publisher as a payment service would have it.
 pub struct Publisher {
@@ -97,7 +60,7 @@ impl Publisher {
     }
 
     fn publish(&mut self) -> anyhow::Result<()> {
-        let (key, value) = events::event(self.next, events::now_us());
+        let (key, value) = events::event(self.next, time::now_us());
         let mut record = BaseRecord::to(&self.topic).key(&key).payload(&value);
         while let Err((error, refused)) = self.producer.send(record) {
             let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);

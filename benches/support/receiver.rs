@@ -1,6 +1,7 @@
 //! A receiver that costs as little as it can: one thread, HTTP/1.1 by hand, 200 at once.
 //!
-//! `GET /stats` tells what came since `GET /reset`; both are for the benchmark.
+//! `GET /stats` tells what came since `GET /reset`; from `GET /sick` to `GET /heal` some paths are not
+//! answered, or with 500. All of these are for the benchmark.
 
 use std::{
     cell::RefCell,
@@ -18,13 +19,21 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::events;
+use super::time;
 
 /// Requests to this path are measured from publish to answer.
 pub const LIVE: &str = "/live";
+/// Events that are told apart.
+const MOST_EVENTS: usize = 100_000_000;
 /// Requests to this one are only counted.
 pub const DRAIN: &str = "/drain";
 
+/// Requests to this path are not answered while the receiver is sick.
+pub const HANG: &str = "/hang";
+/// Requests to this one are answered by 500 then.
+pub const FAIL: &str = "/fail";
+
+const FAILURE: &[u8] = b"HTTP/1.1 500 Sick\r\ncontent-length: 0\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 /// The process, its address, and a connection for questions. It ends when this is dropped.
@@ -42,6 +51,8 @@ pub struct Stats {
     pub count: u64,
     /// Those with a signature.
     pub signed: u64,
+    /// Events that were acknowledged, each once however often it came.
+    pub acknowledged: u64,
     /// When the first came.
     pub first_us: i64,
     /// When the last came.
@@ -79,9 +90,19 @@ impl Receiver {
         serde_json::from_slice(&body).context("the receiver tells its statistics")
     }
 
-    /// Counts from 0 again.
+    /// Counts from 0 again, all but the events acknowledged.
     pub fn reset(&mut self) -> anyhow::Result<()> {
         self.ask("/reset").map(drop)
+    }
+
+    /// Forgets which events were acknowledged, for others with the same numbers.
+    pub fn forget(&mut self) -> anyhow::Result<()> {
+        self.ask("/forget").map(drop)
+    }
+
+    /// Makes some paths fail, or well again.
+    pub fn set_sick(&mut self, sick: bool) -> anyhow::Result<()> {
+        self.ask(if sick { "/sick" } else { "/heal" }).map(drop)
     }
 
     fn ask(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
@@ -137,24 +158,48 @@ pub fn serve() -> anyhow::Result<()> {
 struct Seen {
     stats: Stats,
     delays: Histogram<u64>,
+    /// By number of the event.
+    acknowledged: Vec<bool>,
+    sick: bool,
 }
 
 impl Seen {
     fn new() -> anyhow::Result<Self> {
         let delays = Histogram::new_with_bounds(1, 600_000_000, 3)?;
-        Ok(Self { stats: Stats::default(), delays })
+        Ok(Self { stats: Stats::default(), delays, acknowledged: Vec::new(), sick: false })
     }
 
-    fn answer(&mut self, head: &str) -> Vec<u8> {
-        if head.starts_with("POST ") {
+    /// What to send back, if anything.
+    fn answer(&mut self, head: &str) -> Option<Vec<u8>> {
+        if let Some(path) = head.strip_prefix("POST ") {
+            if self.sick && path.starts_with(HANG) {
+                return None;
+            }
+            if self.sick && path.starts_with(FAIL) {
+                return Some(FAILURE.to_vec());
+            }
             self.record(head);
-            return ANSWER.to_vec();
+            return Some(ANSWER.to_vec());
         }
-        if head.starts_with("GET /reset") {
-            self.stats = Stats::default();
-            self.delays.reset();
-            return ANSWER.to_vec();
+        if head.starts_with("GET /stats") {
+            return Some(self.tell());
         }
+        match head.split(' ').nth(1) {
+            Some("/sick") => self.sick = true,
+            Some("/heal") => self.sick = false,
+            Some("/forget") => {
+                self.acknowledged.clear();
+                self.stats = Stats::default();
+            }
+            _ => {
+                self.stats = Stats { acknowledged: self.stats.acknowledged, ..Stats::default() };
+                self.delays.reset();
+            }
+        }
+        Some(ANSWER.to_vec())
+    }
+
+    fn tell(&mut self) -> Vec<u8> {
         self.stats.p50_us = self.delays.value_at_quantile(0.5);
         self.stats.p99_us = self.delays.value_at_quantile(0.99);
         let body = serde_json::to_string(&self.stats).unwrap_or_default();
@@ -162,18 +207,29 @@ impl Seen {
     }
 
     fn record(&mut self, head: &str) {
-        let now = events::now_us();
+        let now = time::now_us();
         if self.stats.count == 0 {
             self.stats.first_us = now;
         }
         self.stats.count += 1;
         self.stats.last_us = now;
         self.stats.signed += u64::from(header(head, "webhook-signature: ").is_some());
-        if head["POST ".len()..].starts_with(LIVE)
-            && let Some(sent) = header(head, "webhook-id: ").and_then(events::sent_us)
-        {
+        let path = &head["POST ".len()..];
+        if path.starts_with(DRAIN) {
+            return;
+        }
+        let Some((sent, number)) = header(head, "webhook-id: ").and_then(time::published) else {
+            return;
+        };
+        if path.starts_with(LIVE) {
             self.delays.saturating_record(u64::try_from(now - sent).unwrap_or(0));
         }
+        let number = usize::try_from(number).unwrap_or(usize::MAX).min(MOST_EVENTS);
+        if self.acknowledged.len() <= number {
+            self.acknowledged.resize(number + 1, false);
+        }
+        self.stats.acknowledged +=
+            u64::from(!std::mem::replace(&mut self.acknowledged[number], true));
     }
 }
 
@@ -189,6 +245,8 @@ async fn converse(mut stream: TcpStream, seen: Rc<RefCell<Seen>>) {
         while let Some((head, end)) = request(&buffer) {
             let answer = seen.borrow_mut().answer(head);
             buffer.drain(..end);
+            // Without one the client hangs, until it goes away.
+            let Some(answer) = answer else { continue };
             if stream.write_all(&answer).await.is_err() {
                 return;
             }

@@ -1,0 +1,172 @@
+//! One run: a fresh worker on fresh topics, steady load, with or without trouble.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::{
+    scenario::Scenario,
+    support::{
+        kafka::broker,
+        process,
+        receiver::{Receiver, Stats},
+        time, topics,
+        worker::Worker,
+    },
+    traffic::{self, MERCHANTS, Publisher},
+};
+
+/// How long merchants are measured.
+const LOAD: Duration = Duration::from_secs(15);
+/// Deliveries that hang end after this.
+const TIMEOUT: &str = "3s";
+/// The longest parking, after which every event of a merchant that recovered has been tried.
+const LONGEST_GRADE: Duration = Duration::from_secs(15);
+/// What draining may take beyond that.
+const DRAIN: Duration = Duration::from_secs(60);
+/// How long anything else may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Events of the measurement of capacity.
+const FULL: u64 = 100_000;
+
+/// Broker and receiver.
+pub struct Bench {
+    pub bootstrap: String,
+    pub receiver: Receiver,
+    pub directory: PathBuf,
+    runs: u32,
+}
+
+/// What the healthy merchants felt, and what the worker needed.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    pub rss_mib: f64,
+    /// Events that were not delivered in the end.
+    pub lost: u64,
+    /// From recovery until all were delivered.
+    pub recovery: Duration,
+}
+
+impl Bench {
+    /// Starts both.
+    pub fn prepare(directory: &Path) -> anyhow::Result<Self> {
+        let (bootstrap, receiver) = (broker().bootstrap(), Receiver::start()?);
+        Ok(Self { bootstrap, receiver, directory: directory.to_owned(), runs: 0 })
+    }
+
+    /// Events a second that are delivered while they are published as fast as can be.
+    pub fn capacity(&mut self) -> anyhow::Result<f64> {
+        let (mut worker, mut publisher) = self.start(Scenario::HangOnePercent)?;
+        let begun = Instant::now();
+        publisher.burst(FULL, |number| number.wrapping_mul(7_919) % MERCHANTS)?;
+        let all = publisher.published();
+        self.until(&mut worker, DEADLINE, |stats| stats.acknowledged >= all)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        worker.stop()?;
+        Ok(as_f64(FULL) / seconds)
+    }
+
+    /// One run.
+    pub fn run(&mut self, scenario: Scenario, rate: f64, trouble: bool) -> anyhow::Result<Outcome> {
+        let (mut worker, mut publisher) = self.start(scenario)?;
+        self.receiver.set_sick(trouble)?;
+        if let Some(burst) = scenario.burst().filter(|_| trouble) {
+            publisher.burst(burst.events, burst.to)?;
+        }
+        publisher.pace(rate, LOAD, scenario.steady())?;
+        let measured = self.receiver.stats()?;
+        let rss_mib = process::peak_mib(worker.pid())?;
+        self.receiver.set_sick(false)?;
+        let (all, recovered) = (publisher.published(), Instant::now());
+        let most = LONGEST_GRADE + DRAIN;
+        let done = self.until(&mut worker, most, |stats| stats.acknowledged >= all);
+        let lost = if done.is_ok() { 0 } else { all - self.receiver.stats()?.acknowledged };
+        worker.check()?;
+        let recovery = recovered.elapsed();
+        worker.stop()?;
+        Ok(Outcome {
+            p50_ms: as_f64(measured.p50_us) / 1_000.0,
+            p99_ms: as_f64(measured.p99_us) / 1_000.0,
+            rss_mib,
+            lost,
+            recovery,
+        })
+    }
+
+    /// A worker whose merchants have all had an event, which nobody counts, and its publisher.
+    fn start(&mut self, scenario: Scenario) -> anyhow::Result<(Worker, Publisher)> {
+        let merchants = self.directory.join("merchants.jsonl");
+        traffic::write_directory(&merchants, self.receiver.address(), scenario)?;
+        let mut worker = self.worker(&merchants)?;
+        let mut publisher = Publisher::new(&self.bootstrap, &self.prefix())?;
+        publisher.burst(MERCHANTS, |number| number)?;
+        self.until(&mut worker, DEADLINE, |stats| stats.acknowledged >= MERCHANTS)?;
+        self.receiver.reset()?;
+        Ok((worker, publisher))
+    }
+
+    /// A worker on topics of its own.
+    pub fn worker(&mut self, merchants: &Path) -> anyhow::Result<Worker> {
+        self.runs += 1;
+        let prefix = self.prefix();
+        topics::create(&self.bootstrap, &prefix, &["5s", "15s"])?;
+        self.receiver.set_sick(false)?;
+        self.receiver.forget()?;
+        let config = format!(
+            "kafka.bootstrap_servers = {:?}\nkafka.group = {prefix:?}\n\
+             topics.prefix = {prefix:?}\ntopics.grades = [\"5s\", \"15s\"]\n\
+             parking.longest_grade = \"15s\"\ndefaults.policy.timeout = {TIMEOUT:?}\n\
+             defaults.policy.intervals = [{}]\ndirectory.file = \"{}\"\n\
+             delivery.max_in_flight = 2048\ndelivery.allow_http = true\n\
+             delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
+             scheduling.classes.gold.reserved = 0.5\nscheduling.classes.bulk.max_share = 0.5\n\
+             admin.listen = \"127.0.0.1:0\"\nshutdown.grace = \"5s\"\n",
+            self.bootstrap,
+            ["\"5s\""; 40].join(", "),
+            merchants.display(),
+        );
+        Worker::start(&config, &self.directory)
+    }
+
+    /// Prefix of the topics of the present run.
+    pub fn prefix(&self) -> String {
+        format!("isolation-{}", self.runs)
+    }
+
+    /// Looks at the receiver until `enough`.
+    pub fn until(
+        &mut self,
+        worker: &mut Worker,
+        time: Duration,
+        enough: impl Fn(&Stats) -> bool,
+    ) -> anyhow::Result<Stats> {
+        let deadline = Instant::now() + time;
+        loop {
+            let stats = self.receiver.stats()?;
+            if enough(&stats) {
+                return Ok(stats);
+            }
+            worker.check()?;
+            let count = stats.acknowledged;
+            anyhow::ensure!(Instant::now() < deadline, "only {count} events in {time:?}");
+            time::pause(Duration::from_millis(20));
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50_ms, p99_ms, rss_mib, lost, recovery } = self;
+        write!(f, "p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, {rss_mib:.0} MiB, lost {lost}, ")?;
+        write!(f, "all done {:.1} s later", recovery.as_secs_f64())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+pub fn as_f64(number: u64) -> f64 {
+    number as f64
+}

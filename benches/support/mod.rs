@@ -1,0 +1,12 @@
+//! What the benchmarks share: a real broker, a receiver, workers as processes, figures.
+
+#[path = "../../tests/support/kafka/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
+pub mod kafka;
+
+pub mod process;
+pub mod receiver;
+pub mod summary;
+pub mod time;
+pub mod topics;
+pub mod worker;
