@@ -261,8 +261,8 @@ fn every_mistake_names_key_place_and_remedy() {
              write the proxy's address, such as \"http://proxy.example:3128\"",
         ),
         (
-            "[delivery]\nflood_brake = true",
-            "pay.toml:2: delivery.flood_brake: not supported by this version; remove it",
+            "[admin]\ntoken_file = \"token\"",
+            "pay.toml:2: admin.token_file: not supported by this version; remove it",
         ),
         (
             "[kafka.properties]\n\"enable.auto.commit\" = \"true\"",

@@ -22,6 +22,8 @@ pub struct Delivery {
     pub max_suspects: Share,
     /// When an endpoint gets probes alone.
     pub breaker: Breaker,
+    /// Whether an outage of ours stops the giving up of events.
+    pub flood_brake: bool,
     /// Whether endpoints without TLS are accepted.
     pub allow_http: bool,
     /// Ports that may be dialled.
@@ -40,6 +42,7 @@ impl Default for Delivery {
             max_in_flight: 256,
             max_suspects: Share::HALF,
             breaker: Breaker::default(),
+            flood_brake: true,
             allow_http: false,
             ports: Ports::default(),
             allow_addresses: Vec::new(),
@@ -60,6 +63,7 @@ impl Delivery {
     pub(super) fn read(&mut self, reader: &mut Reader) {
         reader.read("delivery.max_in_flight", &mut self.max_in_flight);
         reader.read("delivery.max_suspects", &mut self.max_suspects);
+        reader.read("delivery.flood_brake", &mut self.flood_brake);
         self.breaker.read(reader);
         reader.read("delivery.allow_http", &mut self.allow_http);
         reader.read("delivery.ports", &mut self.ports);

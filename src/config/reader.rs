@@ -38,8 +38,7 @@ pub(super) struct Reader {
 }
 
 /// Keys of the contract that later versions implement, with all below them.
-const NOT_YET: [&str; 4] =
-    ["delivery.flood_brake", "directory.key_file", "admin.token_file", "defaults.policy.rate"];
+const NOT_YET: [&str; 3] = ["directory.key_file", "admin.token_file", "defaults.policy.rate"];
 
 impl Reader {
     /// A later source goes over an earlier one.

@@ -231,6 +231,11 @@ impl FairQueue {
         &self.slots
     }
 
+    /// So many attempts at a time from now on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.slots.set_limit(limit);
+    }
+
     /// Lanes that get probes alone.
     pub fn open(&self) -> usize {
         self.open

@@ -90,6 +90,8 @@ pub struct End {
     pub acknowledged: bool,
     /// It ran longer than is usual, and was told so.
     pub was_slow: bool,
+    /// It says something about the endpoint.
+    pub counts: bool,
 }
 
 /// How attempts have ended.
@@ -227,9 +229,11 @@ impl Lane {
     pub fn attempt_ended(&mut self, now: Timestamp, end: End, breaker: &BreakerSettings) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.slow -= u32::from(end.was_slow && self.slow > 0);
-        self.record =
-            if end.acknowledged { Record::Acknowledged } else { Record::Failed { at: now } };
-        self.breaker.ended(now, end.acknowledged, breaker);
+        if end.counts {
+            let failed = Record::Failed { at: now };
+            self.record = if end.acknowledged { Record::Acknowledged } else { failed };
+            self.breaker.ended(now, end.acknowledged, breaker);
+        }
         self.pace.ended(now, self.in_flight == 0 && self.waiting.is_empty());
         self.weigh(now, breaker);
     }

@@ -22,6 +22,7 @@
 
 mod assignment;
 mod blocked;
+mod brake;
 mod breaker;
 mod bucket;
 mod command;
@@ -53,6 +54,7 @@ use std::{
     sync::Arc,
 };
 
+pub use brake::Braked;
 pub use breaker::BreakerSettings;
 pub use command::*;
 pub use hold::HoldBounds;
@@ -64,6 +66,7 @@ pub use status::{ClassStatus, LaneStatus, PartitionStatus, Status};
 pub use verdict::{Body, Verdict, judge, judge_body};
 
 use self::{
+    brake::Brake,
     fair_queue::{FairQueue, Place},
     hold::{HeldBytes, Hold},
     lane::DeliveryId,
@@ -92,6 +95,8 @@ pub struct Settings {
     pub classes: Vec<Class>,
     /// When an endpoint gets probes alone.
     pub breaker: BreakerSettings,
+    /// Whether an outage of ours stops the giving up of events.
+    pub flood_brake: bool,
     /// Deliveries that may wait in one lane.
     pub lane_records: usize,
     /// Bounds on what is held.
@@ -131,6 +136,7 @@ pub struct Engine {
     lanes: FairQueue,
     attempts: Numbered<AttemptId, InFlight>,
     slow: Slow,
+    brake: Brake,
     next_attempt: u64,
     routes: Numbered<RouteId, DeliveryId>,
     next_route: u64,
@@ -199,6 +205,7 @@ impl Engine {
             lanes: FairQueue::new(slots, settings.breaker),
             attempts: Numbered::default(),
             slow: Slow::default(),
+            brake: Brake::new(settings.flood_brake),
             next_attempt: 0,
             routes: Numbered::default(),
             next_route: 0,

@@ -7,6 +7,8 @@ pub enum ParkReason {
     FullLane,
     /// The endpoint fails and gets probes alone.
     BreakerOpen,
+    /// An outage of ours, by the flood brake.
+    FloodBrake,
     /// Another class has the slots that its class would need.
     Class,
     /// The merchant or the endpoint is paused.
@@ -21,9 +23,10 @@ pub enum ParkReason {
 
 impl ParkReason {
     /// Every reason, for metrics that exist at zero.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FullLane,
         Self::BreakerOpen,
+        Self::FloodBrake,
         Self::Class,
         Self::Paused,
         Self::NoSecret,
@@ -36,6 +39,7 @@ impl ParkReason {
         match self {
             Self::FullLane => "full_lane",
             Self::BreakerOpen => "breaker_open",
+            Self::FloodBrake => "flood_brake",
             Self::Class => "class",
             Self::Paused => "paused",
             Self::NoSecret => "no_secret",

@@ -105,12 +105,25 @@ impl Engine {
         reason: DeadReason,
         message: String,
     ) {
+        if self.is_held(now, id, reason) {
+            return self.park(now, id, ParkReason::FloodBrake);
+        }
         let to = self.dead_letter(reason, message);
         let outcome = DeliveryOutcome::Dead;
         let why = Some(reason.as_str());
         self.report_without_attempt(now, id, outcome, why, Some(to.clone()));
         self.report_event(EventOutcome::Dead);
         self.route(id, to);
+    }
+
+    /// Whether the flood brake keeps this delivery from being given up.
+    pub(super) fn is_held(&mut self, now: Timestamp, id: DeliveryId, reason: DeadReason) -> bool {
+        let Some(delivery) = self.deliveries.get(&id) else {
+            return false;
+        };
+        let event = delivery.record.event.as_ref();
+        let merchant = event.map_or("", |event| event.merchant.as_str());
+        self.brake.holds(now, reason, merchant)
     }
 
     #[expect(clippy::unused_self, reason = "reads as a decision of the engine")]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Answer, AttemptId, AttemptResult, DeadReason, DeliveryId, Destination, Engine, EventOutcome,
+    FailReason, InFlight, ParkReason,
+    brake::TRICKLE,
     lane::End,
     schedule::{self, Next, Wait},
     verdict::{Verdict, judge},
@@ -21,7 +23,8 @@ impl Engine {
         if acknowledged {
             self.slow.acknowledged(result.ended.since(result.started));
         }
-        let end = End { acknowledged, was_slow: attempt.is_slow };
+        let held = self.weigh_for_brake(now, &attempt, &result.answer);
+        let end = End { acknowledged, was_slow: attempt.is_slow, counts: !held };
         let look = self.lanes.attempt_ended(attempt.lane, now, end);
         self.look_later(attempt.lane, look);
         let Some(delivery) = self.deliveries.get_mut(&attempt.delivery) else {
@@ -29,7 +32,9 @@ impl Engine {
         };
         let endpoint = attempt.endpoint;
         let envelope = &mut delivery.envelope;
-        envelope.attempts = envelope.attempts.saturating_add(1);
+        if !held {
+            envelope.attempts = envelope.attempts.saturating_add(1);
+        }
         let first = *envelope.first_attempt.get_or_insert(result.started);
         envelope.last_attempt = Some(result.started);
         let (status, retry_after) = match &result.answer {
@@ -47,6 +52,10 @@ impl Engine {
             }
             Verdict::Retry(reason) => {
                 delivery.envelope.last_reason = Some(reason.to_owned());
+                if held {
+                    self.report_attempt(attempt.delivery, Some(reason), result, None);
+                    return self.park(now, attempt.delivery, ParkReason::FloodBrake);
+                }
                 let event = delivery.record.event.as_ref().map_or("", |event| event.id.as_str());
                 let salt = schedule::salt(event, endpoint.id.as_str(), made);
                 let smallest = self.settings.ladder.smallest();
@@ -63,6 +72,23 @@ impl Engine {
                 self.follow(now, attempt.delivery, &endpoint, next, reason, result);
             }
         }
+    }
+
+    /// Tells the flood brake of an attempt; true if it met no answer and is no fault of the merchant.
+    fn weigh_for_brake(&mut self, now: Timestamp, attempt: &InFlight, answer: &Answer) -> bool {
+        match answer {
+            Answer::Failed(
+                FailReason::Dns | FailReason::Connect | FailReason::Tls | FailReason::Timeout,
+            ) => {
+                let host = attempt.endpoint.url.host_str().unwrap_or_default();
+                self.brake.unanswered(now, attempt.lane, host);
+            }
+            _ => self.brake.answered(now),
+        }
+        let braked = self.brake.braked(now).attempts;
+        let limit = if braked { TRICKLE } else { usize::MAX };
+        self.lanes.set_limit(self.settings.max_in_flight.min(limit));
+        braked && matches!(answer, Answer::Failed(_))
     }
 
     fn follow(
@@ -115,7 +141,12 @@ impl Engine {
                     ),
                     _ => (DeadReason::Exhausted, format!("{made} attempts, last: {reason}")),
                 };
-                let to = self.dead_letter(dead.after(Some(reason)), message);
+                let dead = dead.after(Some(reason));
+                if self.is_held(now, id, dead) {
+                    self.report_attempt(id, Some(reason), result, None);
+                    return self.park(now, id, ParkReason::FloodBrake);
+                }
+                let to = self.dead_letter(dead, message);
                 self.report_attempt(id, Some(reason), result, Some(to.clone()));
                 self.report_event(EventOutcome::Dead);
                 self.route(id, to);

@@ -93,6 +93,11 @@ impl Slots {
         }
     }
 
+    /// So many in all from now on; what runs beyond them ends.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// A class that exists: an unknown one is the first.
     pub fn class(&self, class: ClassId) -> ClassId {
         if class.place() < self.classes.len() { class } else { ClassId::default() }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Engine, LaneKey, lane::Lane};
+use super::{Braked, Engine, LaneKey, lane::Lane};
 use crate::model::{Offset, Partition, Span, Timestamp};
 
 /// A look at the engine.
@@ -20,6 +20,8 @@ pub struct Status {
     pub classes: Vec<ClassStatus>,
     /// Bytes of held records.
     pub held_bytes: usize,
+    /// Whether an outage of ours stops the giving up of events.
+    pub braked: Braked,
     /// Deliveries whose route the broker did not take.
     pub stuck_routes: usize,
     /// How long finished offsets have waited for a commit, at most.
@@ -109,6 +111,7 @@ impl Engine {
                 })
                 .collect(),
             held_bytes: self.held.total(),
+            braked: self.brake.braked(now),
             stuck_routes: self.stuck.len(),
             uncommitted_for: self
                 .holds

@@ -24,6 +24,12 @@ const SKEW_WARNING: f64 = 30.0;
 /// Clock skew, in seconds, beyond which merchants would refuse signatures.
 const SKEW_LIMIT: f64 = 120.0;
 
+const ATTEMPTS_BRAKED: &str = "most endpoints cannot be reached at all: attempts trickle and are \
+     not counted; look at the network, DNS and proxy of this worker";
+const LETTERS_BRAKED: &str = "many events were given up for unknown merchants, denied addresses or \
+     faults of our own: more of them are parked; look at the directory, delivery.allow_addresses and \
+     the dead letters";
+
 /// Keeps readiness true.
 pub struct Watch {
     health: Arc<Health>,
@@ -108,6 +114,10 @@ impl Watch {
                 format!("the broker has not acknowledged a record for {} s", waiting.as_secs())
             }),
         );
+        let braked = sight.status.braked;
+        self.health
+            .set("flood_brake_attempts", braked.attempts.then(|| ATTEMPTS_BRAKED.to_owned()));
+        self.health.set("flood_brake_letters", braked.letters.then(|| LETTERS_BRAKED.to_owned()));
         self.health.set(
             "routes",
             (sight.status.stuck_routes > 0).then(|| {

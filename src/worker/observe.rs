@@ -104,6 +104,7 @@ impl Observer {
         let slots = self.metrics.slots();
         slots.set_in_flight(status.in_flight, status.suspects);
         slots.set_breakers_open(status.breakers_open);
+        slots.set_braked(status.braked.attempts, status.braked.letters);
         for class in &status.classes {
             slots.set_class(&class.name, class.in_flight, class.waiting);
         }
@@ -163,6 +164,7 @@ impl Observer {
             "breakers_open": status.breakers_open,
             "classes": classes.collect::<Vec<_>>(),
             "held_bytes": status.held_bytes,
+            "braked": { "attempts": status.braked.attempts, "letters": status.braked.letters },
             "stuck_routes": status.stuck_routes,
             "clock_skew_seconds": clock.skew().as_secs_f64(),
             "partitions": partitions.collect::<Vec<_>>(),

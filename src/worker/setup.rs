@@ -135,6 +135,7 @@ impl Settings {
             max_suspects: config.delivery.max_suspects.of(slots).max(1),
             classes: config.scheduling.classes(slots),
             breaker: config.delivery.breaker.settings(),
+            flood_brake: config.delivery.flood_brake,
             lane_records: config.lanes.max_records as usize,
             hold: HoldBounds {
                 records: config.hold.max_records_per_partition as usize,

@@ -3,6 +3,7 @@
 mod scenario;
 
 mod assignment;
+mod brake;
 mod commit;
 mod fan_out;
 mod hold;

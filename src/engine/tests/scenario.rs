@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
         max_suspects: 100,
         classes: vec![Class::standard()],
         breaker: BreakerSettings::default(),
+        flood_brake: true,
         lane_records: 100,
         hold: HoldBounds { records: 100, bytes: 1 << 20 },
         unknown_merchant_grace: seconds(3_600),

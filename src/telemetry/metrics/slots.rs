@@ -10,6 +10,7 @@ pub struct Slots {
     in_flight: IntGauge,
     suspects: IntGauge,
     breakers_open: IntGauge,
+    braked: IntGaugeVec,
     class_in_flight: IntGaugeVec,
     class_waiting: IntGaugeVec,
 }
@@ -28,6 +29,11 @@ impl Slots {
             breakers_open: declare.gauge(
                 "paynotify_breakers_open",
                 "Endpoints whose breaker is open in this worker.",
+            )?,
+            braked: declare.gauges(
+                "paynotify_flood_brake",
+                "1 while an outage keeps attempts from being counted, or events from being given up.",
+                "of",
             )?,
             class_in_flight: declare.gauges(
                 "paynotify_class_in_flight_attempts",
@@ -51,6 +57,12 @@ impl Slots {
     /// So many breakers are open.
     pub fn set_breakers_open(&self, endpoints: usize) {
         self.breakers_open.set(gauge(endpoints));
+    }
+
+    /// Which flood brakes hold.
+    pub fn set_braked(&self, attempts: bool, letters: bool) {
+        self.braked.with_label_values(&["attempts"]).set(attempts.into());
+        self.braked.with_label_values(&["letters"]).set(letters.into());
     }
 
     /// So many attempts of a class run, and so many deliveries wait for one of its slots.
