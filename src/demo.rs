@@ -101,6 +101,8 @@ pub async fn run(kafka: Option<String>, stop: CancellationToken) -> Result<(), E
     config.delivery.allow_http = true;
     config.delivery.allow_addresses = guard::LOOPBACK.to_vec();
     config.delivery.ports = Ports::any();
+    // Half a minute is too short for the recovery of an endpoint that gets probes alone.
+    config.delivery.breaker.failures = 1_000_000;
     config.shutdown.grace = Span::from_secs(5);
     config.kafka.properties.insert("session.timeout.ms", "6000");
     let broker = Broker::start(kafka, &mut config).await?;
