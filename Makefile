@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test bench bench-isolation fmt lint
+.PHONY: help setup demo test test-schedule bench bench-isolation fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,6 +19,10 @@ demo: ## broker, merchants, publisher and worker in one process, about 30 second
 test: ## style, unit, mock broker, real Kafka, artefacts, demo; ends with a count per layer
 	@tools/setup build kafka artefacts
 	@tools/test
+
+test-schedule: ## a published schedule to its end on a real Kafka, sixty times as fast: 24 minutes
+	@tools/setup build kafka
+	cargo test --test polling -- --ignored
 
 bench: ## deliveries per second beside a bare HTTP client; writes target/bench/summary.json
 	@tools/setup build kafka

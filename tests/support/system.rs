@@ -52,6 +52,12 @@ impl System {
         Self::replicated(bootstrap, prefix, partitions, 1).await
     }
 
+    /// The same with one partition, and these grades instead.
+    pub async fn graded(bootstrap: String, prefix: String, grades: &[u64]) -> Self {
+        let grades = grades.iter().copied().map(Span::from_secs).collect();
+        Self::create(bootstrap, prefix, 1, 1, grades).await
+    }
+
     /// The same, with so many replicas of each.
     pub async fn replicated(
         bootstrap: String,
@@ -60,6 +66,16 @@ impl System {
         replicas: i32,
     ) -> Self {
         let grades = vec![Span::from_secs(1), Span::from_secs(2), Span::from_secs(5)];
+        Self::create(bootstrap, prefix, partitions, replicas, grades).await
+    }
+
+    async fn create(
+        bootstrap: String,
+        prefix: String,
+        partitions: i32,
+        replicas: i32,
+        grades: Vec<Span>,
+    ) -> Self {
         let system = Self {
             bootstrap,
             prefix,
