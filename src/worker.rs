@@ -39,7 +39,7 @@ use crate::{
         producer::{Delivered, Outgoing, Producer},
     },
     merchant::directory::Update,
-    model::{Span, Timestamp},
+    model::{Ladder, Span, Timestamp},
 };
 
 /// How often gauges, status and health are renewed.
@@ -69,6 +69,8 @@ pub struct Worker {
     attempts: Attempts<Http>,
     topics: TopicNames,
     producer: Producer,
+    /// Every grade that is read; those of the configuration alone are written to.
+    grades_read: Ladder,
     consumer: Option<ConsumerHandle>,
     inputs: Inputs,
     routes: HashMap<RouteId, Outstanding>,

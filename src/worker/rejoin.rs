@@ -69,7 +69,7 @@ impl Worker {
         }
         let (settings, topics) =
             (self.settings.config.kafka.client_settings(), self.topics.clone());
-        let ladder = self.settings.config.topics.grades.clone();
+        let ladder = self.grades_read.clone();
         let (first, clock) = (self.settings.first_start, self.clock.clone());
         let pause = PAUSE * 2_u32.pow(u32::try_from(tries).unwrap_or(0));
         self.rejoin.running = Some(tokio::spawn(async move {

@@ -25,7 +25,7 @@ use crate::{
         client::{self, Client},
         directory::{self, Rules, Update},
     },
-    model::{Source, Span},
+    model::{Ladder, LadderError, Source, Span},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -92,6 +92,17 @@ pub enum Error {
          for development only, pass --allow-unsafe"
     )]
     UncheckedTopics(#[source] kafka::Error),
+    /// More delay topics than can be held.
+    #[error(
+        "{count} delay topics are not in topics.grades and have to be read all the same: {error}; \
+         delete those that were read to their end"
+    )]
+    RetiredGrades {
+        /// How many.
+        count: usize,
+        /// Why they are too many.
+        error: LadderError,
+    },
     /// Nobody could be told anything.
     #[error(
         "the directory ({0}) holds no merchant, so every event would become a dead letter; add \
@@ -187,8 +198,10 @@ pub async fn start(
     let no_cluster = || Error::NoCluster(kafka.bootstrap_servers.clone());
     let cluster = cluster.ok_or_else(no_cluster)?;
 
+    let mut grades_read = settings.config.topics.grades.clone();
     if !settings.embedded_broker {
-        check_topics(&settings, &kafka, stop).await?;
+        grades_read = with_retired(&settings, &kafka, stop).await?;
+        check_topics(&settings, &grades_read, &kafka, stop).await?;
     }
     let mut engine = Engine::new(settings.engine(cluster));
     let directory = load_directory(&settings, &kafka, &topics, &shown, &mut engine, stop).await?;
@@ -208,7 +221,7 @@ pub async fn start(
     })?;
     let (consumer, inputs) = {
         let (topics, clock) = (topics.clone(), clock.clone());
-        let (ladder, first) = (settings.config.topics.grades.clone(), settings.first_start);
+        let (ladder, first) = (grades_read.clone(), settings.first_start);
         blocking(stop, move || Consumer::start(&kafka, topics, &ladder, first, clock)).await??
     };
     let http = Http { client, clock: clock.clone() };
@@ -228,6 +241,7 @@ pub async fn start(
         attempts,
         topics,
         producer,
+        grades_read,
         consumer: Some(consumer),
         inputs: Inputs { consumer: inputs, delivered, attempted, directory },
         routes: std::collections::HashMap::new(),
@@ -243,13 +257,47 @@ pub async fn start(
     Ok(worker)
 }
 
-/// Refuses topics that are missing or unsafe, or says loudly that they are.
-async fn check_topics(
+/// The grades to read: those of the configuration, which alone are written to, and those that it
+/// named once, whose records go on from there when they are due.
+async fn with_retired(
     settings: &Settings,
     kafka: &ClientSettings,
     stop: &CancellationToken,
-) -> Result<(), Error> {
+) -> Result<Ladder, Error> {
+    let ladder = settings.config.topics.grades.clone();
     let wanted = settings.config.topic_settings();
+    let retired = tokio::select! {
+        retired = topics::retired(kafka, &wanted) => retired,
+        () = stop.cancelled() => return Err(Error::Stopped),
+    };
+    let retired = match retired {
+        Ok(retired) => retired,
+        Err(error) if settings.allow_unsafe => {
+            tracing::error!(%error, "--allow-unsafe: grades that were removed are not looked for");
+            return Ok(ladder);
+        }
+        Err(error) => return Err(Error::UncheckedTopics(error)),
+    };
+    for grade in &retired {
+        let topic = wanted.names().grade(*grade);
+        tracing::warn!(%topic, "not in topics.grades: it is read to its end and not written to");
+    }
+    let all = ladder.grades().iter().chain(&retired).map(|grade| grade.delay());
+    Ladder::new(all.collect()).map_err(|error| {
+        let count = retired.len();
+        Error::RetiredGrades { count, error }
+    })
+}
+
+/// Refuses topics that are missing or unsafe, or says loudly that they are.
+async fn check_topics(
+    settings: &Settings,
+    grades_read: &Ladder,
+    kafka: &ClientSettings,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let mut wanted = settings.config.topic_settings();
+    wanted.grades = grades_read.clone();
     let checked = tokio::select! {
         checked = topics::check(kafka, &wanted) => checked,
         () = stop.cancelled() => return Err(Error::Stopped),

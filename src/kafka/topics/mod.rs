@@ -6,6 +6,7 @@
 mod beginning;
 pub mod check;
 pub mod plan;
+mod retired;
 
 use std::{
     collections::BTreeSet,
@@ -14,6 +15,7 @@ use std::{
 
 pub use beginning::Beginning;
 pub use check::{Finding, check};
+pub use retired::retired;
 
 use self::plan::Plan;
 use super::{
