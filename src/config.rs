@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod file;
 mod kafka;
+mod keys;
 mod origin;
 mod policy;
 mod reader;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub use delivery::Delivery;
 pub use error::{Error, Problem};
 pub use kafka::{Kafka, Properties};
+pub use keys::{Command, KeyText};
 pub use origin::{Effective, Origin};
 pub use policy::Defaults;
 pub use scheduling::{Breaker, Scheduling, Share};
@@ -34,7 +36,10 @@ pub use size::{Size, SizeError};
 
 use reader::Reader;
 
-use crate::{kafka::topics, merchant::directory::Schedules};
+use crate::{
+    kafka::topics,
+    merchant::{directory::Schedules, vault::KeySource},
+};
 
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "paynotify.toml";
@@ -144,6 +149,17 @@ impl Config {
             events_max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
             ..topics::Settings::new(&self.topics.prefix, self.topics.grades.clone())
         }
+    }
+
+    /// Where the keys of merchants' secrets come from, if from anywhere.
+    pub fn key_source(&self) -> Option<KeySource> {
+        let directory = &self.directory;
+        let file = directory.key_file.clone().map(KeySource::File);
+        let command = || {
+            let Command(words) = &directory.key_command;
+            (!words.is_empty()).then(|| KeySource::Command(words.clone()))
+        };
+        file.or_else(command).or_else(|| directory.keys.text().map(KeySource::Text))
     }
 
     /// What schedules are held against under this configuration.

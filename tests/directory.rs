@@ -11,9 +11,13 @@ use std::{
 use serde_json::json;
 use support::{
     kafka::broker,
-    receiver::Receiver,
+    receiver::{Receiver, Request},
     system::{DEADLINE, SECRET, System, Worker, poll},
 };
+
+const KEY_FILE: &str = "PAYNOTIFY_DIRECTORY__KEY_FILE";
+const OLD_KEY: &str = "old AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const NEW_KEY: &str = "new AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 /// A program of ours whose directory is the topic.
 fn with_topic(system: &System, arguments: &[&str]) -> Command {
@@ -23,11 +27,16 @@ fn with_topic(system: &System, arguments: &[&str]) -> Command {
 }
 
 fn put(system: &System, merchant: &str, url: &str) {
+    put_with(system, merchant, url, &[]);
+}
+
+fn put_with(system: &System, merchant: &str, url: &str, settings: &[(&str, &str)]) {
     let secrets = json!([{ "id": "s1", "kind": "hmac", "value": SECRET }]);
     let endpoints = json!([{ "id": "main", "url": url, "secrets": secrets }]);
     let entry =
         json!({ "format": 1, "merchant_id": merchant, "name": "Acme", "endpoints": endpoints });
     let mut child = with_topic(system, &["merchants", "put", "-"])
+        .envs(settings.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -78,4 +87,70 @@ async fn a_changed_file_takes_effect_while_a_worker_runs() {
     system.merchant("acme", &receiver.url("/after"), &json!({}));
     assert!(arrives(&system, &receiver, "/after", "after"));
     system.await_rest(DEADLINE);
+}
+
+fn is_signed(request: &Request) -> bool {
+    let mut headers = http::HeaderMap::new();
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        headers.insert(name, request.header(name).unwrap().parse().unwrap());
+    }
+    standardwebhooks::Webhook::new(SECRET).unwrap().verify(&request.body, &headers).is_ok()
+}
+
+/// The last entry on the topic, as text.
+fn stored(system: &System) -> String {
+    let mut records = system.records(&system.topics().merchants());
+    let value = records.pop().and_then(|record| record.value).expect("an entry is stored");
+    String::from_utf8(value.to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_sealed_on_the_topic_and_move_to_another_key_while_a_worker_runs() {
+    let broker = broker();
+    let system = System::new(broker.bootstrap(), broker.prefix("sealed"), 1).await;
+    let receiver = Receiver::start().await;
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    let path = keys.path().to_str().unwrap();
+    std::fs::write(path, format!("{OLD_KEY}\n")).unwrap();
+    let with_keys = [(KEY_FILE, path)];
+    put_with(&system, "acme", &receiver.url("/old"), &with_keys);
+    let entry = stored(&system);
+    assert!(entry.contains("sealed:1:old:") && !entry.contains("whsec_"), "{entry}");
+
+    let start = |arguments: &[&str]| {
+        let mut command = with_topic(&system, arguments);
+        command.envs(with_keys);
+        command
+    };
+    let mut worker = Worker::spawn(&mut start(&["worker", "--allow-unsafe"]));
+    worker.await_ready();
+    assert!(arrives(&system, &receiver, "/old", "old"));
+    assert!(is_signed(&receiver.requests_to("/old")[0]));
+
+    std::fs::write(path, format!("{NEW_KEY}\n{OLD_KEY}\n")).unwrap();
+    let rewrap = || {
+        let output = start(&["merchants", "rewrap"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    assert_eq!(rewrap().trim(), "sealed 1, in order before 0, failed 0");
+    assert_eq!(rewrap().trim(), "sealed 0, in order before 1, failed 0");
+    assert!(stored(&system).contains("sealed:1:new:"));
+    put_with(&system, "acme", &receiver.url("/new"), &with_keys);
+    assert!(arrives(&system, &receiver, "/new", "new"), "{}", worker.log());
+    assert!(is_signed(&receiver.requests_to("/new")[0]), "with the key that came into the file");
+
+    // Without the key, commands say what is missing, and whose.
+    let refused = with_topic(&system, &["merchants", "rewrap"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("directory.key_file"), "{said}");
+    let stranger = "PAYNOTIFY_DIRECTORY__KEYS";
+    let mut foreign = with_topic(&system, &["merchants", "rewrap"]);
+    let refused = foreign.env(stranger, OLD_KEY).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let what = "merchant acme, endpoints[0].secrets[0].value: is sealed with key new";
+    assert!(!refused.status.success() && said.contains(what), "{said}");
+    let (_, log) = worker.stop();
+    assert!(!log.contains("whsec_") && !log.contains("AQEBAQ"), "{log}");
 }

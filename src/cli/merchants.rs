@@ -1,9 +1,10 @@
-//! `paynotify merchants list | show | put | delete`: the directory, on its topic or in
+//! `paynotify merchants list | show | put | rewrap | delete`: the directory, on its topic or in
 //! `directory.file`.
 
 mod store;
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -14,7 +15,10 @@ use clap::{Args, Subcommand};
 
 use crate::{
     config::Config,
-    merchant::directory::{Defaults, Entry, Rules, parse_entry, redacted},
+    merchant::{
+        directory::{self, Defaults, Entry, Rules, parse_entry, redacted, seal_entry},
+        vault::Vault,
+    },
     model::MerchantId,
     schema,
 };
@@ -42,6 +46,8 @@ pub(super) enum Command {
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
     },
+    /// Seal every secret by the current key: those in the clear, and those of other keys
+    Rewrap,
     /// Delete a merchant's entry
     Delete {
         /// Which merchant
@@ -65,7 +71,8 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
     match command {
         Command::List(output) => list(&store, output.format()),
         Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
-        Command::Put { file } => put(&store, &rules(&config), file),
+        Command::Put { file } => put(&store, &rules(&config)?, file),
+        Command::Rewrap => rewrap(&store, &rules(&config)?),
         Command::Delete { merchant } => {
             anyhow::ensure!(store.delete(merchant)?, "there is no merchant {merchant}");
             eprintln!("deleted {merchant}");
@@ -74,14 +81,15 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
     }
 }
 
-fn rules(config: &Config) -> Rules {
-    Rules {
+fn rules(config: &Config) -> anyhow::Result<Rules> {
+    Ok(Rules {
         defaults: Defaults(config.defaults.policy.clone()),
         allow_http: config.delivery.allow_http,
         schedules: config.schedules(),
         classes: config.scheduling.names(),
         guard: config.delivery.guard(),
-    }
+        vault: config.key_source().as_ref().map(Vault::new).transpose()?,
+    })
 }
 
 fn list(store: &Store<'_>, format: Format) -> anyhow::Result<()> {
@@ -138,7 +146,13 @@ fn put(store: &Store<'_>, rules: &Rules, file: &Path) -> anyhow::Result<()> {
         let checked =
             checked.and_then(|merchant| schema::merchant().check(entry).map(|()| merchant));
         match checked {
-            Ok(merchant) => good.push((merchant.id, entry)),
+            Ok(merchant) => match stored(entry, rules) {
+                Ok(entry) => good.push((merchant.id, entry)),
+                Err(error) => {
+                    refused += 1;
+                    eprintln!("{}", text::escape(&format!("{name}:{line}: refused: {error}")));
+                }
+            },
             Err(error) => {
                 refused += 1;
                 eprintln!("{}", text::escape(&format!("{name}:{line}: refused: {error}")));
@@ -148,6 +162,33 @@ fn put(store: &Store<'_>, rules: &Rules, file: &Path) -> anyhow::Result<()> {
     let written = store.put(&good, rules)?;
     eprintln!("put {written}, refused {refused}");
     anyhow::ensure!(refused == 0, "{refused} entries were refused, see above");
+    Ok(())
+}
+
+/// The form in which an entry is kept: sealed where there are keys.
+fn stored<'e>(entry: &'e [u8], rules: &Rules) -> Result<Cow<'e, [u8]>, directory::Error> {
+    let sealed = rules.vault.as_ref().map(|vault| seal_entry(entry, vault)).transpose()?.flatten();
+    Ok(sealed.map_or(Cow::Borrowed(entry), Cow::Owned))
+}
+
+/// Moves every secret to the current key. Entries that need nothing are not written.
+fn rewrap(store: &Store<'_>, rules: &Rules) -> anyhow::Result<()> {
+    let keys = rules.vault.as_ref();
+    let vault = keys.context("there are no keys; set directory.key_file, key_command or keys")?;
+    let (mut moved, mut kept, mut failed) = (Vec::new(), 0_u64, 0_u64);
+    for (merchant, entry) in store.entries()? {
+        match seal_entry(&entry, vault) {
+            Ok(Some(sealed)) => moved.push((merchant, Cow::Owned(sealed))),
+            Ok(None) => kept += 1,
+            Err(error) => {
+                failed += 1;
+                eprintln!("{}", text::escape(&format!("left as it is: {error}")));
+            }
+        }
+    }
+    let moved = store.put(&moved, rules)?;
+    eprintln!("sealed {moved}, in order before {kept}, failed {failed}");
+    anyhow::ensure!(failed == 0, "{failed} entries could not be sealed, see above");
     Ok(())
 }
 

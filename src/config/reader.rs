@@ -38,7 +38,7 @@ pub(super) struct Reader {
 }
 
 /// Keys of the contract that later versions implement, with all below them.
-const NOT_YET: [&str; 3] = ["directory.key_file", "admin.token_file", "defaults.policy.rate"];
+const NOT_YET: [&str; 2] = ["admin.token_file", "defaults.policy.rate"];
 
 impl Reader {
     /// A later source goes over an earlier one.
@@ -51,7 +51,8 @@ impl Reader {
         let origin = Origin::Flag("--set".to_owned());
         let property = key.strip_prefix("kafka.properties.");
         let credentials = key == "delivery.proxy" && value.contains('@');
-        if credentials || property.is_some_and(super::Properties::is_secret) {
+        let keys = key == "directory.keys";
+        if credentials || keys || property.is_some_and(super::Properties::is_secret) {
             let remedy = format!("put it into the file or into {}", environment::variable_of(key));
             self.problem(key, origin, "a secret on the command line".to_owned(), remedy);
             return;

@@ -7,7 +7,12 @@ use std::{
 
 use crate::model::{Ladder, Span};
 
-use super::{Size, reader::Reader, setting::Setting};
+use super::{
+    Size,
+    keys::{Command, KeyText},
+    reader::Reader,
+    setting::Setting,
+};
 
 /// `[topics]`: names and delays of the topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +33,12 @@ pub struct Topics {
 pub struct Directory {
     /// JSON Lines file instead of the topic.
     pub file: Option<PathBuf>,
+    /// File with the keys that seal merchants' secrets.
+    pub key_file: Option<PathBuf>,
+    /// Program that prints them, with its arguments.
+    pub key_command: Command,
+    /// The keys themselves, from the environment.
+    pub keys: KeyText,
     /// How long events of an unknown merchant wait on the ladder.
     pub unknown_merchant_grace: Span,
     /// No interval of a merchant's schedule may be shorter.
@@ -151,6 +162,9 @@ impl Default for Directory {
     fn default() -> Self {
         Self {
             file: None,
+            key_file: None,
+            key_command: Command::default(),
+            keys: KeyText::default(),
             unknown_merchant_grace: Span::from_secs(3_600),
             shortest_interval: Span::from_secs(1),
             longest_interval: Span::from_secs(7 * 86_400),
@@ -161,6 +175,16 @@ impl Default for Directory {
 impl Directory {
     pub(super) fn read(&mut self, reader: &mut Reader) {
         reader.read("directory.file", &mut self.file);
+        reader.read("directory.key_file", &mut self.key_file);
+        reader.read("directory.key_command", &mut self.key_command);
+        reader.read("directory.keys", &mut self.keys);
+        let sources =
+            [self.key_file.is_some(), !self.key_command.0.is_empty(), self.keys.is_some()];
+        if sources.iter().filter(|given| **given).count() > 1 {
+            let what = "there is another source of keys";
+            let remedy = "keep one of directory.key_file, key_command and keys";
+            reader.refuse("directory.key_file", what, remedy);
+        }
         reader.read("directory.unknown_merchant_grace", &mut self.unknown_merchant_grace);
         reader.read("directory.shortest_interval", &mut self.shortest_interval);
         reader.read("directory.longest_interval", &mut self.longest_interval);

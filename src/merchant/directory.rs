@@ -6,12 +6,13 @@
 mod check;
 mod entry;
 pub mod file;
+mod sealed;
 #[cfg(test)]
 mod tests;
 
 use crate::{
     engine::hops,
-    merchant::guard::Guard,
+    merchant::{guard::Guard, vault::Vault},
     model::{Ladder, Merchant, MerchantId, Policy, Span},
 };
 
@@ -20,6 +21,7 @@ pub use entry::{
     AcknowledgeEntry, AuthEntry, DialectEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry,
     PolicyEntry, RateEntry, SecretEntry, redacted,
 };
+pub use sealed::seal_entry;
 
 /// Bytes of one entry at most.
 pub const MAX_ENTRY_BYTES: usize = 512 * 1024;
@@ -37,6 +39,8 @@ pub struct Rules {
     pub classes: Vec<String>,
     /// What may be dialled.
     pub guard: Guard,
+    /// Opens secrets that are stored sealed.
+    pub vault: Option<Vault>,
 }
 
 /// What a schedule is held against.
@@ -124,7 +128,8 @@ pub enum Update {
 
 /// Reads one entry and fills in the defaults.
 pub fn parse_entry(bytes: &[u8], rules: &Rules) -> Result<Merchant, Error> {
-    let entry = Entry::parse(bytes)?;
+    let mut entry = Entry::parse(bytes)?;
+    sealed::open(&mut entry, rules.vault.as_ref())?;
     check::merchant(entry, rules)
 }
 

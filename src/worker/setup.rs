@@ -24,6 +24,7 @@ use crate::{
     merchant::{
         client::{self, Client},
         directory::{self, Rules, Update},
+        vault::{KeysError, Vault},
     },
     model::{Ladder, LadderError, Source, Span},
     telemetry::{health::Health, metrics::Metrics},
@@ -92,6 +93,9 @@ pub enum Error {
          for development only, pass --allow-unsafe"
     )]
     UncheckedTopics(#[source] kafka::Error),
+    /// Nobody could open the secrets of merchants.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// More delay topics than can be held.
     #[error(
         "{count} delay topics are not in topics.grades and have to be read all the same: {error}; \
@@ -126,14 +130,22 @@ impl Settings {
         self.config.kafka.client_settings()
     }
 
-    fn rules(&self) -> Rules {
-        Rules {
+    fn rules(&self) -> Result<Rules, Error> {
+        let keys = self.config.key_source();
+        if keys.is_none() && self.config.directory.file.is_none() {
+            tracing::warn!(
+                "merchants' secrets are stored in the clear: set directory.key_file, and run \
+                 `paynotify merchants rewrap`"
+            );
+        }
+        Ok(Rules {
             defaults: directory::Defaults(self.config.defaults.policy.clone()),
             allow_http: self.config.delivery.allow_http,
             schedules: self.config.schedules(),
             classes: self.config.scheduling.names(),
             guard: self.config.delivery.guard(),
-        }
+            vault: keys.as_ref().map(Vault::new).transpose()?,
+        })
     }
 
     fn engine(&self, cluster: String) -> crate::engine::Settings {
@@ -345,8 +357,8 @@ async fn load_directory(
         .map_or_else(|| format!("topic {}", topics.merchants()), |path| path.display().to_string());
     shown.health.set("directory", Some(format!("{name} is being read")));
     let mut updates = match file {
-        Some(path) => directory::file::watch(Path::to_owned(path), settings.rules(), stop.clone()),
-        None => follow_topic(kafka.clone(), topics.merchants(), settings.rules(), stop).await?,
+        Some(path) => directory::file::watch(Path::to_owned(path), settings.rules()?, stop.clone()),
+        None => follow_topic(kafka.clone(), topics.merchants(), settings.rules()?, stop).await?,
     };
     loop {
         let update = tokio::select! {

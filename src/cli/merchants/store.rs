@@ -1,6 +1,6 @@
 //! Where the directory is kept: its topic, or a file.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -35,7 +35,7 @@ impl<'a> Store<'a> {
     /// Writes entries that were checked; how many.
     pub(super) fn put(
         &self,
-        entries: &[(MerchantId, &[u8])],
+        entries: &[(MerchantId, Cow<'_, [u8]>)],
         rules: &Rules,
     ) -> anyhow::Result<usize> {
         if let Some(path) = &self.config.directory.file {
@@ -43,7 +43,7 @@ impl<'a> Store<'a> {
                 file::put(path, entry, rules)?;
             }
         } else if !entries.is_empty() {
-            self.produce(entries.iter().map(|(merchant, entry)| (merchant, Some(*entry))))?;
+            self.produce(entries.iter().map(|(merchant, entry)| (merchant, Some(&**entry))))?;
         }
         Ok(entries.len())
     }

@@ -6,7 +6,7 @@ mod dialect;
 mod headers;
 mod keys;
 mod policy;
-mod problem;
+pub(super) mod problem;
 mod schedule;
 mod secrets;
 mod template;
