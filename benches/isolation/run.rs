@@ -12,7 +12,8 @@ use super::{
         kafka::broker,
         process,
         receiver::{Receiver, Stats},
-        time, topics,
+        time,
+        topics::{self, PARTITIONS},
         worker::Worker,
     },
     traffic::{self, MERCHANTS, Publisher},
@@ -76,6 +77,13 @@ impl Bench {
         self.receiver.set_sick(trouble)?;
         if let Some(burst) = scenario.burst().filter(|_| trouble) {
             publisher.burst(burst.events, burst.to)?;
+            if scenario == Scenario::HangWithQueue {
+                // What is measured is how it is with the queue, not how the queue came.
+                let before = self.receiver.stats()?.acknowledged;
+                publisher.burst(1, |_| Scenario::QUEUED + u64::from(PARTITIONS.unsigned_abs()))?;
+                self.until(&mut worker, DEADLINE, |stats| stats.acknowledged > before)?;
+                self.receiver.reset()?;
+            }
         }
         publisher.pace(rate, LOAD, scenario.steady())?;
         let measured = self.receiver.stats()?;

@@ -2,7 +2,7 @@
 //! of its weight each round, whatever waits behind it (deficit round robin, Shreedhar and
 //! Varghese 1995).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     blocked::{Blocked, Group},
@@ -27,6 +27,8 @@ pub struct FairQueue {
     open: usize,
     /// By partition: the deliveries that wait for more than a slot.
     blocked: HashMap<Partition, Blocked>,
+    /// Those whose count has changed since it was asked for.
+    changed: BTreeSet<Partition>,
 }
 
 /// A delivery that waits, and where it stands.
@@ -64,6 +66,7 @@ impl FairQueue {
             next_ticket: 0,
             open: 0,
             blocked: HashMap::new(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -215,6 +218,11 @@ impl FairQueue {
         blocked.count(|group| self.holds_back(group))
     }
 
+    /// A partition of which more or less is blocked than when it was last given here.
+    pub fn next_changed(&mut self) -> Option<Partition> {
+        self.changed.pop_first()
+    }
+
     /// The newest delivery of the longest blocked lane of this partition.
     pub fn newest_of_longest(&self, partition: Partition) -> Option<Place> {
         let lane = self.blocked.get(&partition)?.longest(|group| self.holds_back(group))?;
@@ -312,6 +320,7 @@ impl FairQueue {
         }
         for (source, count) in lane.waiting.by_source() {
             let partition = Partition { source, index: lane.index };
+            self.changed.insert(partition);
             let blocked = self.blocked.entry(partition).or_default();
             if add {
                 blocked.add(group, count, id);

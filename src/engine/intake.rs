@@ -189,12 +189,16 @@ impl Engine {
 
     fn resume_if_room(&mut self, partition: Partition) {
         let bounds = self.settings.hold;
+        // What waits for more than a slot may stay for long: room is half of what it leaves.
+        let stays = self.lanes.blocked(partition);
         let Some(hold) = self.holds.get_mut(&partition) else {
             return;
         };
         let most = if hold.far { FAR_RECORDS.min(bounds.records) } else { bounds.records };
         let room = hold.records() == 0
-            || (hold.records() <= most / 2 && self.held.has_room(partition) && !self.sated);
+            || (hold.records() <= usize::midpoint(most, stays).min(most - 1)
+                && self.held.has_room(partition)
+                && !self.sated);
         if !hold.taking && !hold.draining && room && hold.ledger.can_take() {
             hold.taking = true;
             self.paused.remove(&partition);
@@ -205,6 +209,15 @@ impl Engine {
     /// Goes on reading when half of what was enough has started, or for a class that has nothing to do
     /// with its reserve.
     pub(super) fn read_on(&mut self) {
+        while let Some(partition) = self.lanes.next_changed() {
+            if self.paused.contains(&partition) {
+                self.resume_if_room(partition);
+            }
+        }
+        let was_hungry = std::mem::replace(&mut self.hungry, self.lanes.slots().has_hungry());
+        if self.hungry && !was_hungry {
+            self.resume_what_fits();
+        }
         let slots = self.lanes.slots();
         let half = READ_AHEAD * self.settings.max_in_flight / 2;
         if self.sated && (slots.startable() <= half || slots.has_hungry()) {

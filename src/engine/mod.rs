@@ -149,6 +149,8 @@ pub struct Engine {
     attempting: bool,
     /// Whether reading stopped because enough waits for slots.
     sated: bool,
+    /// Whether a class has nothing to do with its reserve.
+    hungry: bool,
 }
 
 /// One event for one endpoint, or one event whose endpoints are not known yet.
@@ -215,6 +217,7 @@ impl Engine {
             stuck: BTreeSet::new(),
             attempting: true,
             sated: false,
+            hungry: false,
             settings,
         }
     }

@@ -190,3 +190,43 @@ fn a_flood_of_one_class_is_parked_where_another_has_a_reserve_to_fill() {
     assert_eq!(status.classes[0].in_flight, 5);
     assert!(status.partitions[0].taking);
 }
+
+#[test]
+fn a_partition_is_read_on_though_half_of_what_it_may_hold_waits_for_endpoints_that_hang() {
+    let mut given = Scenario::with(Settings {
+        max_in_flight: 40,
+        max_suspects: 10,
+        hold: HoldBounds { records: 40, bytes: 1 << 20 },
+        ..settings()
+    });
+    let names: Vec<String> = (0..10).map(|at| format!("hangs-{at}")).collect();
+    for name in names.iter().chain([&"well".to_owned()]) {
+        let policy = Policy { max_in_flight: 100, ..policy(&[5]) };
+        given.know(merchant(name, vec![endpoint("main", policy)]));
+    }
+    for name in &names {
+        given.read(completions(0), name);
+    }
+    given.pass(Span::from_millis(50));
+    for _ in 0..2 {
+        for name in &names {
+            given.read(completions(0), name);
+        }
+    }
+    assert!(given.routes.is_empty(), "20 wait, half of what may be held");
+    for _ in 0..10 {
+        given.read(completions(0), "well");
+    }
+    let taking = |given: &Scenario| given.engine.status(given.now, 0).partitions[0].taking;
+    assert!(!taking(&given), "it is full");
+    let well: Vec<_> =
+        given.attempts.iter().filter(|one| merchant_of(one) == "well").cloned().collect();
+    for attempt in &well {
+        given.answer(attempt.id, 200);
+    }
+    assert!(taking(&given), "those that hang hold 30 of 40, and others go on");
+}
+
+fn merchant_of(attempt: &Attempt) -> String {
+    attempt.event.merchant.to_string()
+}
