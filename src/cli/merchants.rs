@@ -1,6 +1,7 @@
-//! `paynotify merchants list | show | put | rewrap | delete`: the directory, on its topic or in
+//! `paynotify merchants list | show | put | rotate-secret | rewrap | delete`: the directory, on its topic or in
 //! `directory.file`.
 
+mod rotate;
 mod store;
 
 use std::{
@@ -29,6 +30,7 @@ use super::{
     text,
 };
 
+use rotate::Rotate;
 use store::Store;
 
 /// Bytes that one `put` reads at most.
@@ -46,6 +48,8 @@ pub(super) enum Command {
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
     },
+    /// Let an endpoint sign with a new key, and for a while with those before it
+    RotateSecret(Rotate),
     /// Seal every secret by the current key: those in the clear, and those of other keys
     Rewrap,
     /// Delete a merchant's entry
@@ -72,6 +76,7 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
         Command::List(output) => list(&store, output.format()),
         Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
         Command::Put { file } => put(&store, &rules(&config)?, file),
+        Command::RotateSecret(command) => rotate::rotate(&store, &rules(&config)?, command),
         Command::Rewrap => rewrap(&store, &rules(&config)?),
         Command::Delete { merchant } => {
             anyhow::ensure!(store.delete(merchant)?, "there is no merchant {merchant}");

@@ -6,6 +6,7 @@
 mod check;
 mod entry;
 pub mod file;
+mod rotate;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use entry::{
     AcknowledgeEntry, AuthEntry, DialectEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry,
     PolicyEntry, RateEntry, SecretEntry, redacted,
 };
+pub use rotate::{Rotation, rotated};
 pub use sealed::seal_entry;
 
 /// Bytes of one entry at most.

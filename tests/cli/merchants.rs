@@ -81,3 +81,33 @@ fn an_entry_that_leads_inside_is_refused_unless_the_operator_allows_it() {
     let put = paynotify(&["merchants", "put", "-"], &[file, allowed], &inside);
     assert_eq!((status(&put), stderr(&put).as_str()), (0, "put 1, refused 0\n"));
 }
+
+#[test]
+fn a_key_is_rotated_with_an_overlap_and_a_made_one_is_printed_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("merchants.jsonl");
+    let environment = [("PAYNOTIFY_DIRECTORY__FILE", file.to_str().unwrap())];
+    let run = |arguments: &[&str], input: &str| paynotify(arguments, &environment, input);
+    assert_eq!(status(&run(&["merchants", "put", "-"], GOOD)), 0);
+
+    let made = run(&["merchants", "rotate-secret", "m_1", "ep_main", "--id", "s2"], "");
+    assert_eq!(status(&made), 0, "{}", stderr(&made));
+    let key = stdout(&made);
+    assert!(key.starts_with("whsec_") && key.trim().len() == 50, "{key}");
+    assert!(!stderr(&made).contains("whsec_"));
+    let entry = std::fs::read_to_string(&file).unwrap();
+    assert!(entry.contains(key.trim()) && entry.contains("whsec_MDEy"), "both are there");
+
+    let given = ["merchants", "rotate-secret", "m_1", "ep_main", "--id", "s3", "--from", "-"];
+    let own = run(&given, "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=\n");
+    assert_eq!((status(&own), stdout(&own).as_str()), (0, ""), "{}", stderr(&own));
+    let shown = stdout(&run(&["merchants", "show", "m_1"], ""));
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let secrets = shown["endpoints"][0]["secrets"].as_array().unwrap();
+    let ends: Vec<_> = secrets.iter().map(|one| !one["expires"].is_null()).collect();
+    assert_eq!(ends, [false, true, true], "{secrets:?}");
+
+    let bad = run(&given, "whsec_short");
+    assert_eq!(status(&bad), 1);
+    assert!(!stderr(&bad).contains("whsec_short"), "{}", stderr(&bad));
+}
