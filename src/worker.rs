@@ -12,6 +12,7 @@ mod observe;
 mod rejoin;
 mod setup;
 mod stop;
+mod topics_check;
 
 use std::{
     collections::HashMap,

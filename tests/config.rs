@@ -377,3 +377,19 @@ fn every_mistake_of_a_class_names_key_place_and_remedy() {
         assert_eq!(load(file, &[], &[]).unwrap_err(), message, "of {file:?}");
     }
 }
+
+#[test]
+fn keys_of_secrets_come_from_one_place_and_are_never_shown() {
+    let key = "k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let environment = [("PAYNOTIFY_DIRECTORY__KEYS", key)];
+    let loaded = load("", &environment, &[]).unwrap();
+    let shown = loaded.effective.iter().find(|one| one.key == "directory.keys").unwrap();
+    assert_eq!(shown.value.as_deref(), Some("\"[redacted]\""));
+    assert!(!format!("{loaded:?}").contains("AQEB"));
+
+    let flag = load("", &[], &[("directory.keys", key)]).unwrap_err();
+    assert!(flag.contains("a secret on the command line") && !flag.contains("AQEB"), "{flag}");
+    let both = load("[directory]\nkey_file = \"keys\"", &environment, &[]).unwrap_err();
+    assert!(both.contains("keep one of directory.key_file, key_command and keys"), "{both}");
+    assert!(!both.contains("AQEB"), "{both}");
+}

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Inputs, Worker, attempts::Attempts, attempts_log::AttemptsLog, execute::Http, health::Watch,
-    input, observe::Observer,
+    input, observe::Observer, topics_check,
 };
 use crate::{
     clock::Clock,
@@ -19,14 +19,14 @@ use crate::{
         position::FirstStart,
         producer::{Log, Producer},
         table::{Table, TableInput},
-        topics::{self, Finding},
+        topics::Finding,
     },
     merchant::{
         client::{self, Client},
         directory::{self, Rules, Update},
         vault::{KeysError, Vault},
     },
-    model::{Ladder, LadderError, Source, Span},
+    model::{LadderError, Source, Span},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -212,8 +212,8 @@ pub async fn start(
 
     let mut grades_read = settings.config.topics.grades.clone();
     if !settings.embedded_broker {
-        grades_read = with_retired(&settings, &kafka, stop).await?;
-        check_topics(&settings, &grades_read, &kafka, stop).await?;
+        grades_read = topics_check::with_retired(&settings, &kafka, stop).await?;
+        topics_check::check(&settings, &grades_read, &kafka, stop).await?;
     }
     let mut engine = Engine::new(settings.engine(cluster));
     let directory = load_directory(&settings, &kafka, &topics, &shown, &mut engine, stop).await?;
@@ -267,76 +267,6 @@ pub async fn start(
     };
     worker.probe_clock();
     Ok(worker)
-}
-
-/// The grades to read: those of the configuration, which alone are written to, and those that it
-/// named once, whose records go on from there when they are due.
-async fn with_retired(
-    settings: &Settings,
-    kafka: &ClientSettings,
-    stop: &CancellationToken,
-) -> Result<Ladder, Error> {
-    let ladder = settings.config.topics.grades.clone();
-    let wanted = settings.config.topic_settings();
-    let retired = tokio::select! {
-        retired = topics::retired(kafka, &wanted) => retired,
-        () = stop.cancelled() => return Err(Error::Stopped),
-    };
-    let retired = match retired {
-        Ok(retired) => retired,
-        Err(error) if settings.allow_unsafe => {
-            tracing::error!(%error, "--allow-unsafe: grades that were removed are not looked for");
-            return Ok(ladder);
-        }
-        Err(error) => return Err(Error::UncheckedTopics(error)),
-    };
-    for grade in &retired {
-        let topic = wanted.names().grade(*grade);
-        tracing::warn!(%topic, "not in topics.grades: it is read to its end and not written to");
-    }
-    let all = ladder.grades().iter().chain(&retired).map(|grade| grade.delay());
-    Ladder::new(all.collect()).map_err(|error| {
-        let count = retired.len();
-        Error::RetiredGrades { count, error }
-    })
-}
-
-/// Refuses topics that are missing or unsafe, or says loudly that they are.
-async fn check_topics(
-    settings: &Settings,
-    grades_read: &Ladder,
-    kafka: &ClientSettings,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
-    let mut wanted = settings.config.topic_settings();
-    wanted.grades = grades_read.clone();
-    let checked = tokio::select! {
-        checked = topics::check(kafka, &wanted) => checked,
-        () = stop.cancelled() => return Err(Error::Stopped),
-    };
-    let findings = match checked {
-        Ok(findings) => findings,
-        Err(error) if settings.allow_unsafe => {
-            tracing::error!(%error, "--allow-unsafe: the topics were not checked");
-            return Ok(());
-        }
-        Err(error) => return Err(Error::UncheckedTopics(error)),
-    };
-    let (dangers, notes): (Vec<_>, Vec<_>) =
-        findings.into_iter().partition(|finding| finding.unsafe_);
-    for note in notes {
-        tracing::warn!("{note}");
-    }
-    if dangers.is_empty() {
-        return Ok(());
-    }
-    if !settings.allow_unsafe {
-        return Err(Error::UnsafeTopics(dangers));
-    }
-    for danger in dangers {
-        tracing::error!("--allow-unsafe: EVENTS CAN BE LOST: {danger}");
-    }
-    Ok(())
 }
 
 fn lines(findings: &[Finding]) -> String {
