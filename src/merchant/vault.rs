@@ -12,8 +12,9 @@ mod seal;
 mod tests;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
 };
 
 use secrecy::SecretString;
@@ -28,7 +29,17 @@ const MARK: &str = "sealed:1:";
 #[derive(Debug, Clone)]
 pub struct Vault {
     file: Option<PathBuf>,
-    keys: Arc<RwLock<Arc<Keys>>>,
+    state: Arc<RwLock<State>>,
+}
+
+/// Time of the last change, and length.
+type Version = (SystemTime, u64);
+
+#[derive(Debug)]
+struct State {
+    /// Of the file, before it was read.
+    version: Option<Version>,
+    keys: Arc<Keys>,
 }
 
 /// Where a value belongs; it opens nowhere else.
@@ -68,7 +79,9 @@ impl Vault {
             KeySource::File(path) => Some(path.clone()),
             _ => None,
         };
-        Ok(Self { file, keys: Arc::new(RwLock::new(Arc::new(source.read()?))) })
+        let version = file.as_deref().and_then(version_of);
+        let state = State { version, keys: Arc::new(source.read()?) };
+        Ok(Self { file, state: Arc::new(RwLock::new(state)) })
     }
 
     /// Seals a value with the current key.
@@ -78,13 +91,11 @@ impl Vault {
 
     /// Opens a value. A key that is not known is looked for in the file once more.
     pub fn open(&self, place: Place<'_>, sealed: &str) -> Result<SecretString, OpenError> {
-        match seal::open(&self.keys(), place, sealed) {
-            Err(OpenError::UnknownKey(id)) if self.reload() => {
-                let _ = id;
-                seal::open(&self.keys(), place, sealed)
-            }
-            other => other,
+        let opened = seal::open(&self.keys(), place, sealed);
+        if matches!(opened, Err(OpenError::UnknownKey(_))) && self.reload() {
+            return seal::open(&self.keys(), place, sealed);
         }
+        opened
     }
 
     /// The same value under the current key; `None` where it is that already.
@@ -92,19 +103,30 @@ impl Vault {
         seal::rewrap(&self.keys(), place, sealed)
     }
 
-    /// Reads the file again; whether that worked. The keys stay where it does not.
+    /// Reads the file again if it has changed; whether it did. The keys stay where it is spoiled.
     fn reload(&self) -> bool {
         let Some(file) = &self.file else {
             return false;
         };
+        let version = version_of(file);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if version.is_none() || state.version == version {
+            return false;
+        }
         let Ok(keys) = KeySource::File(file.clone()).read() else {
             return false;
         };
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        *state = State { version, keys: Arc::new(keys) };
         true
     }
 
     fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).keys)
     }
+}
+
+/// Two changes within a tick of the file system's clock mostly differ in length.
+fn version_of(file: &Path) -> Option<Version> {
+    let found = std::fs::metadata(file).ok()?;
+    Some((found.modified().ok()?, found.len()))
 }
