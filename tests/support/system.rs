@@ -127,6 +127,19 @@ impl System {
         for created in admin.create_topics(&all, &options).await.unwrap() {
             created.unwrap();
         }
+        // The controller has them; the brokers hear of them a moment later.
+        let led = || {
+            let found = admin.inner().fetch_metadata(None, DEADLINE).unwrap();
+            all.iter().all(|new| {
+                let topic = found.topics().iter().find(|topic| topic.name() == new.name);
+                topic.is_some_and(|topic| {
+                    let count = usize::try_from(new.num_partitions).unwrap();
+                    let led = topic.partitions().iter().filter(|one| one.leader() >= 0).count();
+                    led == count
+                })
+            })
+        };
+        assert!(poll(DEADLINE, led), "the brokers know every topic");
     }
 
     /// Puts a merchant with one endpoint into the directory; `policy` over the defaults.
