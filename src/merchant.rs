@@ -7,3 +7,4 @@ pub mod dialect;
 pub mod directory;
 pub mod guard;
 pub mod proxy;
+pub mod trust;

@@ -37,6 +37,7 @@ mod schedule;
 mod settle;
 mod status;
 mod timers;
+mod tls_fault;
 mod verdict;
 
 use std::{
@@ -51,6 +52,7 @@ pub use offset_map::{Ignored, METADATA_LIMIT, OffsetMap};
 pub use park_reason::ParkReason;
 pub use schedule::hops;
 pub use status::{LaneStatus, PartitionStatus, Status};
+pub use tls_fault::TlsFault;
 pub use verdict::{Body, Verdict, judge, judge_body};
 
 use self::{

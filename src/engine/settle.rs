@@ -70,6 +70,7 @@ impl Engine {
             return;
         };
         let made = delivery.envelope.attempts;
+        let last = said(reason, &result.answer);
         match next {
             Next::At(due) => {
                 delivery.envelope.due = Some(due);
@@ -101,11 +102,11 @@ impl Engine {
                         DeadReason::Expired,
                         format!(
                             "the next attempt would be later than max_age {} after the first; \
-                             {made} attempts, last: {reason}",
+                             {made} attempts, last: {last}",
                             endpoint.policy.max_age
                         ),
                     ),
-                    _ => (DeadReason::Exhausted, format!("{made} attempts, last: {reason}")),
+                    _ => (DeadReason::Exhausted, format!("{made} attempts, last: {last}")),
                 };
                 let to = self.dead_letter(dead.after(Some(reason)), message);
                 self.report_attempt(id, Some(reason), result, Some(to.clone()));
@@ -113,5 +114,16 @@ impl Engine {
                 self.route(id, to);
             }
         }
+    }
+}
+
+/// The word of the log with what it leaves open.
+fn said(reason: &str, answer: &Answer) -> String {
+    match answer {
+        Answer::Failed(failed) => match failed.detail() {
+            Some(detail) => format!("{reason} ({detail})"),
+            None => reason.to_owned(),
+        },
+        Answer::Response { .. } => reason.to_owned(),
     }
 }
