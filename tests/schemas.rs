@@ -135,6 +135,8 @@ fn bad_merchants_are_refused_by_both() {
         json!({ "kind": "basic", "username": "u:", "password": "p" }),
         json!({ "kind": "bearer", "token": "a b" }),
         json!({ "kind": "bearer", "token": "t", "username": "u" }),
+        json!({ "kind": "client_certificate", "certificate": "x", "key": "y" }),
+        json!({ "kind": "client_certificate", "token": "t" }),
     ];
     let table: &[(&str, &[Value])] = &[
         ("/format", &[json!(2), json!("1"), json!(null)]),
@@ -155,6 +157,7 @@ fn bad_merchants_are_refused_by_both() {
         ("/endpoints/0/policy/max_age", &[json!(1), json!("1 h"), json!("-1h")]),
         ("/endpoints/0/policy/timeout", &[json!(10), json!("")]),
         ("/endpoints/0/policy/max_in_flight", &[json!(0), json!(1025), json!(-1), json!(1.5)]),
+        ("/endpoints/0/policy/http2", &[json!("yes"), json!(1)]),
         ("/endpoints/0/policy/jitter", &[json!(-0.1), json!(1.1), json!("0.1")]),
         ("/endpoints/0/policy/acknowledge/statuses", &statuses),
         (

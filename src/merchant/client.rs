@@ -9,6 +9,7 @@
 //!   acknowledgement asks for the body, and the connection is dropped. A body that is still
 //!   trickling at the deadline is a timeout, one that breaks off is a reset, whatever the status
 //!   was: the merchant may well not have finished.
+//! - HTTP/2 is spoken where the policy says so and the merchant agrees; the bounds are the same.
 //! - Every address, literal or resolved, is dialled by `dial`, where the [`Guard`] stands. Addresses
 //!   are not resolved again for a connection that is reused.
 //!
@@ -36,6 +37,7 @@ use connections::Connections;
 use dial::Dial;
 use pool::Bounds;
 pub use resolve::Names;
+use tls::Tls;
 
 use crate::{
     engine::{Answer, AttemptResult, Body, FailReason, Verdict, judge, judge_body},
@@ -117,7 +119,7 @@ pub struct Client {
 impl Client {
     /// Prepares TLS and the pool of connections; dials nothing.
     pub fn new(settings: &ClientSettings) -> Result<Self, Error> {
-        let dial = Dial::new(settings, tls::config(settings.trust_store.as_ref())?)
+        let dial = Dial::new(settings, Tls::new(settings.trust_store.as_ref())?)
             .map_err(|error| Error::Resolver(error.to_string()))?;
         let bounds = Bounds {
             open: settings.max_connections,
@@ -174,7 +176,7 @@ impl Client {
         request: Request<Full<Bytes>>,
         clock: &impl Fn() -> Timestamp,
     ) -> Result<Answer, FailReason> {
-        let (response, lease) = self.connections.send(request).await?;
+        let (response, lease) = self.connections.send(endpoint, request).await?;
         if response.headers().len() > MAX_HEADERS {
             return Err(FailReason::TooLarge);
         }

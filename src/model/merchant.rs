@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Dialect, EndpointId, EventType, MerchantId, Secret, SecretBytes, Span, Timestamp};
+use super::{
+    ClientCertificate, Dialect, EndpointId, EventType, MerchantId, Secret, SecretBytes, Span,
+    Timestamp,
+};
 
 /// A merchant of the directory.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub struct Endpoint {
     pub policy: Policy,
     /// Value of the `authorization` header, where the merchant wants one.
     pub authorization: Option<SecretBytes>,
+    /// What is shown in TLS handshakes, where the merchant wants one.
+    pub certificate: Option<ClientCertificate>,
     /// Keys to sign with.
     pub secrets: Vec<Secret>,
 }
@@ -79,6 +84,8 @@ pub struct Policy {
     pub max_in_flight: u32,
     /// What counts as received.
     pub acknowledge: Acknowledge,
+    /// Whether HTTP/2 may be spoken, where the merchant offers it.
+    pub http2: bool,
     /// How requests are signed.
     pub dialect: Dialect,
     /// Fixed headers added to each request.
@@ -98,6 +105,7 @@ impl Default for Policy {
             timeout: Span::from_secs(10),
             max_in_flight: 8,
             acknowledge: Acknowledge::default(),
+            http2: false,
             dialect: Dialect::default(),
             headers: Vec::new(),
         }

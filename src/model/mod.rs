@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no Kafka, no HTTP. Everything else depends on this module, and it on nothing.
 
+mod certificate;
 mod dialect;
 mod event;
 mod id;
@@ -13,6 +14,7 @@ mod secret;
 mod span;
 mod timestamp;
 
+pub use certificate::ClientCertificate;
 pub use dialect::{Algorithm, CustomDialect, Dialect, Encoding, Piece, Template};
 pub use event::{Event, Header, Resource};
 pub use id::{EndpointId, EventId, EventType, IdError, MerchantId};

@@ -1,5 +1,7 @@
 //! The HTTP client and merchants whose certificates it trusts, or not.
 
+mod certificates;
+mod http2;
 #[path = "../support/pki.rs"]
 mod pki;
 
@@ -59,13 +61,20 @@ fn client(authority: Option<&Authority>) -> Client {
 }
 
 fn endpoint(port: u16, auth: &Value) -> Arc<Endpoint> {
-    let rules = Rules { guard: Guard::with_loopback(), ..Rules::default() };
+    registered("e", &format!("https://localhost:{port}/"), auth, false).unwrap()
+}
+
+/// The endpoint with this id, if it may register.
+fn registered(id: &str, url: &str, auth: &Value, http2: bool) -> Result<Arc<Endpoint>, String> {
+    let guard = Guard::with_loopback();
+    let rules = Rules { allow_http: true, guard, ..Rules::default() };
     let entry = json!({ "format": 1, "merchant_id": "m", "endpoints": [{
-        "id": "e", "url": format!("https://localhost:{port}/"), "policy": { "timeout": "5s" },
+        "id": id, "url": url, "policy": { "timeout": "5s", "http2": http2 },
         "secrets": [{ "id": "s", "kind": "hmac", "value": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" }],
         "auth": auth,
     }] });
-    parse_entry(entry.to_string().as_bytes(), &rules).unwrap().endpoints[0].clone()
+    let merchant = parse_entry(entry.to_string().as_bytes(), &rules);
+    merchant.map(|merchant| merchant.endpoints[0].clone()).map_err(|error| error.to_string())
 }
 
 async fn send(client: &Client, endpoint: &Endpoint) -> Answer {

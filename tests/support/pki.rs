@@ -12,7 +12,7 @@ use rustls::{
     RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{ClientCertVerifierBuilder, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
 /// Whoever issues certificates.
@@ -60,10 +60,19 @@ impl Authority {
 
     /// Demands client certificates of this authority.
     pub fn demanding(&self) -> Arc<dyn ClientCertVerifier> {
+        self.verifier().build().unwrap()
+    }
+
+    /// Takes client certificates of this authority, or none.
+    pub fn demanding_or_not(&self) -> Arc<dyn ClientCertVerifier> {
+        self.verifier().allow_unauthenticated().build().unwrap()
+    }
+
+    fn verifier(&self) -> ClientCertVerifierBuilder {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(ring::default_provider());
-        WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap()
+        WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
     }
 }
 

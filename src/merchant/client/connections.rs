@@ -19,7 +19,10 @@ use super::{
     failure,
     pool::{Bounds, Key, Pool, Taken},
 };
-use crate::engine::FailReason;
+use crate::{
+    engine::FailReason,
+    model::{ClientCertificate, Endpoint},
+};
 
 /// Sends requests over connections that are dialled when there is none.
 #[derive(Clone)]
@@ -41,19 +44,25 @@ impl Connections {
         Self { dial, pool: Arc::new(Pool::new(bounds)), watched: Arc::default() }
     }
 
-    /// Sends the request to where its URI says. A connection that turns out to be closed before
+    /// Sends the request to where its URI says, which is where the endpoint is. A connection that turns out to be closed before
     /// anything was sent is replaced; nothing is sent twice.
     pub async fn send(
         &self,
+        endpoint: &Endpoint,
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Lease), FailReason> {
         let to = request.uri().clone();
         let authority = to.authority().cloned().ok_or(FailReason::Protocol)?;
-        let key = Key { https: to.scheme_str() == Some("https"), authority };
+        let key = Key {
+            https: to.scheme_str() == Some("https"),
+            authority,
+            http2: endpoint.policy.http2,
+            certificate: endpoint.certificate.as_ref().map(ClientCertificate::id),
+        };
         loop {
             let (taken, fresh) = match self.pool.take(&key) {
                 Some(taken) => (taken, false),
-                None => (self.open(&key, &to).await?, true),
+                None => (self.open(&key, &to, endpoint).await?, true),
             };
             let mut lease = Lease { key: key.clone(), taken: None, pool: Arc::clone(&self.pool) };
             let connection = &mut lease.taken.insert(taken).connection;
@@ -68,16 +77,17 @@ impl Connections {
         }
     }
 
-    async fn open(&self, key: &Key, to: &Uri) -> Result<Taken, FailReason> {
+    async fn open(&self, key: &Key, to: &Uri, endpoint: &Endpoint) -> Result<Taken, FailReason> {
         self.watch();
-        let connection = self.connect(to).await.map_err(|error| failure::of_dial(&*error))?;
+        let connection = self.connect(to, endpoint).await;
+        let connection = connection.map_err(|error| failure::of_dial(&*error))?;
         Ok(self.pool.add(key, connection))
     }
 
-    async fn connect(&self, to: &Uri) -> Result<Connection, BoxError> {
+    async fn connect(&self, to: &Uri, endpoint: &Endpoint) -> Result<Connection, BoxError> {
         let closed = || io::Error::other("the pool is closed");
         let permit = self.pool.permit().await.ok_or_else(closed)?;
-        let dialled = self.dial.open(to.clone()).await?;
+        let dialled = self.dial.open(to.clone(), endpoint).await?;
         Ok(if dialled.is_http2 {
             Connection::http2(dialled.stream, permit).await?
         } else {

@@ -10,13 +10,15 @@ use hyper_util::{
     client::legacy::connect::{Connection as _, HttpConnector, proxy::Tunnel},
     rt::TokioIo,
 };
-use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
 use url::Host;
 
-use super::{ClientSettings, resolve::Resolver};
-use crate::merchant::guard::{Denied, Guard};
+use super::{ClientSettings, resolve::Resolver, tls::Tls};
+use crate::{
+    merchant::guard::{Denied, Guard},
+    model::Endpoint,
+};
 
 /// A silent connection is probed so often.
 const PROBE: Duration = Duration::from_secs(15);
@@ -35,7 +37,7 @@ type Tcp = HttpConnector<Resolver>;
 pub(super) struct Dial {
     guard: Arc<Guard>,
     way: Way,
-    tls: Arc<ClientConfig>,
+    tls: Tls,
     timeout: Duration,
 }
 
@@ -55,7 +57,7 @@ pub(super) struct Dialled {
 
 impl Dial {
     /// Through the proxy of the settings, if there is one.
-    pub fn new(settings: &ClientSettings, tls: ClientConfig) -> Result<Self, NetError> {
+    pub fn new(settings: &ClientSettings, tls: Tls) -> Result<Self, NetError> {
         let timeout = settings.connect_timeout.into();
         let guard = settings.guard.clone();
         let (guard, way) = if let Some(proxy) = &settings.proxy {
@@ -72,14 +74,14 @@ impl Dial {
             let resolver = Resolver::new(&settings.names, Some(Arc::clone(&guard)))?;
             (guard, Way::Direct(tcp(resolver, timeout)))
         };
-        Ok(Self { guard, way, tls: Arc::new(tls), timeout })
+        Ok(Self { guard, way, tls, timeout })
     }
 
-    /// Opens a connection to scheme, host and port of `to`.
-    pub async fn open(&self, to: Uri) -> Result<Dialled, BoxError> {
+    /// Opens a connection to scheme, host and port of `to`, as this endpoint wants it.
+    pub async fn open(&self, to: Uri, endpoint: &Endpoint) -> Result<Dialled, BoxError> {
         // Literal addresses never come to a resolver.
         check(&self.guard, &to)?;
-        let tls = Arc::clone(&self.tls);
+        let tls = self.tls.of(endpoint.policy.http2, endpoint.certificate.as_ref());
         let connecting = async {
             match &self.way {
                 Way::Direct(tcp) => connect(HttpsConnector::from((tcp.clone(), tls)), to).await,

@@ -51,6 +51,9 @@ fn of(error: &(dyn Error + 'static)) -> Option<FailReason> {
         Some(FailReason::Dns)
     } else if let Some(error) = error.downcast_ref::<rustls::Error>() {
         Some(FailReason::Tls(tls_fault(error)))
+    } else if let Some(error) = error.downcast_ref::<h2::Error>() {
+        // What broke below it comes later in the chain, and says more.
+        Some(of_http2(error))
     } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
         Some(of_http(error))
     } else {
@@ -104,6 +107,11 @@ fn of_http(error: &hyper::Error) -> FailReason {
     } else {
         FailReason::Reset
     }
+}
+
+/// The merchant broke off, or what it sent was so wrong that we did.
+fn of_http2(error: &h2::Error) -> FailReason {
+    if error.is_remote() || error.is_io() { FailReason::Reset } else { FailReason::Protocol }
 }
 
 fn of_io(kind: io::ErrorKind) -> Option<FailReason> {

@@ -28,6 +28,10 @@ const STREAMS: usize = 64;
 pub(super) struct Key {
     pub https: bool,
     pub authority: Authority,
+    /// Whether HTTP/2 may be spoken.
+    pub http2: bool,
+    /// Whose client certificate is shown.
+    pub certificate: Option<[u8; 32]>,
 }
 
 /// How many connections are kept, and for how long.

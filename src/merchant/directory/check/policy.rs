@@ -25,6 +25,7 @@ pub(in super::super) fn policy(
         jitter: defaults.jitter,
         timeout: entry.timeout.unwrap_or(defaults.timeout),
         max_in_flight: entry.max_in_flight.unwrap_or(defaults.max_in_flight),
+        http2: entry.http2.unwrap_or(defaults.http2),
         acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)
             .map_err(|problem| problem.within("acknowledge"))?,
         dialect: dialect::dialect(entry.dialect, defaults.dialect)?,
