@@ -7,4 +7,5 @@ pub mod dialect;
 pub mod directory;
 pub mod guard;
 pub mod proxy;
+pub mod trust;
 pub mod vault;

@@ -6,6 +6,7 @@
 mod attempts;
 mod attempts_log;
 mod execute;
+mod files;
 mod health;
 mod input;
 mod observe;

@@ -141,6 +141,35 @@ fn a_default_schedule_may_be_a_named_one_with_jitter_and_a_body_that_acknowledge
 }
 
 #[test]
+fn a_trust_store_is_read_with_the_configuration_and_its_mistakes_are_named() {
+    let own = rcgen::generate_simple_self_signed(["shop.example".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let load = |path: &str| load("", &[("PAYNOTIFY_DELIVERY__TRUST_STORE", path)], &[]);
+    let path = written("good.pem", &own.cert.pem().repeat(2));
+    let loaded = load(&path).unwrap();
+    assert_eq!(loaded.config.delivery.trust_store.unwrap().path().to_string_lossy(), path);
+    let key = own.signing_key.serialize_pem();
+    for (path, wrong) in [
+        (written("key.pem", &key), "there is no certificate in PEM in it"),
+        (written("empty.pem", ""), "there is no certificate in PEM in it"),
+        (
+            written("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "certificate 1 cannot be a root of trust",
+        ),
+        ("nowhere/ca.pem".to_owned(), "cannot be read"),
+    ] {
+        let error = load(&path).unwrap_err();
+        let named = error.contains("delivery.trust_store") && error.contains(&path);
+        assert!(named && error.contains(wrong), "{error}");
+    }
+}
+
+#[test]
 fn credentials_of_a_proxy_are_shown_nowhere_and_have_no_place_on_a_command_line() {
     let environment = [("PAYNOTIFY_DELIVERY__PROXY", "http://user:hunter2@proxy.example:3128")];
     let loaded = load("", &environment, &[]).unwrap();

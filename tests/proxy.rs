@@ -7,12 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use paynotify::{
-    engine::{Answer, FailReason},
+    engine::{Answer, FailReason, TlsFault},
     merchant::{
         client::{Client, ClientSettings, Names},
         directory::{Rules, parse_entry},
         guard::{Guard, Ports},
         proxy::Proxy,
+        trust::TrustStore,
     },
     model::{Span, Timestamp},
 };
@@ -177,14 +178,14 @@ async fn tls_goes_through_the_tunnel_to_the_merchant_itself() {
         .unwrap();
     let relay = Relay::start(merchant(Some(Arc::new(tls).into())).await, ESTABLISHED).await;
     let trusting = ClientSettings {
-        extra_roots: vec![own.cert.pem().into_bytes()],
+        trust_store: Some(TrustStore::parse("own".into(), own.cert.pem().as_bytes()).unwrap()),
         ..settings(relay.proxy(""))
     };
     let answer = attempt(&trusting, "https://shop.example/hooks").await;
     assert!(is_delivered(&answer), "{answer:?}");
     assert_eq!(relay.lines(), ["CONNECT shop.example:443 HTTP/1.1"]);
     let other = attempt(&trusting, "https://other.example/hooks").await;
-    assert_eq!(other, Answer::Failed(FailReason::Tls));
+    assert_eq!(other, Answer::Failed(FailReason::Tls(TlsFault::WrongName)));
 }
 
 #[tokio::test]

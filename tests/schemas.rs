@@ -144,6 +144,8 @@ fn bad_merchants_are_refused_by_both() {
         json!({ "kind": "basic", "username": "u:", "password": "p" }),
         json!({ "kind": "bearer", "token": "a b" }),
         json!({ "kind": "bearer", "token": "t", "username": "u" }),
+        json!({ "kind": "client_certificate", "certificate": "x", "key": "y" }),
+        json!({ "kind": "client_certificate", "token": "t" }),
     ];
     let table: &[(&str, &[Value])] = &[
         ("/format", &[json!(2), json!("1"), json!(null)]),
@@ -166,6 +168,7 @@ fn bad_merchants_are_refused_by_both() {
         ("/endpoints/0/policy/max_in_flight", &[json!(0), json!(1025), json!(-1), json!(1.5)]),
         ("/endpoints/0/policy/rate", &bad_rates),
         ("/endpoints/0/policy/weight", &[json!(0), json!(100.5), json!("1"), json!(-1)]),
+        ("/endpoints/0/policy/http2", &[json!("yes"), json!(1)]),
         ("/endpoints/0/policy/jitter", &[json!(-0.1), json!(1.1), json!("0.1")]),
         ("/endpoints/0/policy/acknowledge/statuses", &statuses),
         (

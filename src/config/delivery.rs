@@ -1,10 +1,16 @@
 //! `[delivery]`: limits of HTTP requests, and where they may go.
 
+use std::{io::Read as _, path::PathBuf};
+
 use ipnet::IpNet;
 
-use crate::merchant::{
-    guard::{self, Guard, Ports},
-    proxy::Proxy,
+use crate::{
+    merchant::{
+        guard::{self, Guard, Ports},
+        proxy::Proxy,
+        trust::{self, TrustStore},
+    },
+    model::Span,
 };
 
 use super::{
@@ -24,6 +30,12 @@ pub struct Delivery {
     pub breaker: Breaker,
     /// Whether an outage of ours stops the giving up of events.
     pub flood_brake: bool,
+    /// Open connections of a worker to merchants.
+    pub max_connections: u32,
+    /// Idle connections to one host and port.
+    pub max_idle_per_host: u32,
+    /// An idle connection is closed after this.
+    pub idle_timeout: Span,
     /// Whether endpoints without TLS are accepted.
     pub allow_http: bool,
     /// Ports that may be dialled.
@@ -34,6 +46,8 @@ pub struct Delivery {
     pub deny_addresses: Vec<IpNet>,
     /// A proxy that every request goes through.
     pub proxy: Option<Proxy>,
+    /// Certificates trusted instead of those of the platform.
+    pub trust_store: Option<TrustStore>,
 }
 
 impl Default for Delivery {
@@ -43,11 +57,15 @@ impl Default for Delivery {
             max_suspects: Share::HALF,
             breaker: Breaker::default(),
             flood_brake: true,
+            max_connections: 1024,
+            max_idle_per_host: 256,
+            idle_timeout: Span::from_secs(60),
             allow_http: false,
             ports: Ports::default(),
             allow_addresses: Vec::new(),
             deny_addresses: Vec::new(),
             proxy: None,
+            trust_store: None,
         }
     }
 }
@@ -60,16 +78,36 @@ impl Delivery {
         if self.proxy.is_some() { guard.behind_proxy() } else { guard }
     }
 
+    fn read_pool(&mut self, reader: &mut Reader) {
+        reader.read("delivery.max_connections", &mut self.max_connections);
+        reader.read("delivery.max_idle_per_host", &mut self.max_idle_per_host);
+        reader.read("delivery.idle_timeout", &mut self.idle_timeout);
+        if self.max_connections < self.max_in_flight {
+            let what = format!(
+                "{} connections are fewer than delivery.max_in_flight, {}",
+                self.max_connections, self.max_in_flight
+            );
+            reader.refuse("delivery.max_connections", what, "every attempt needs one: write more");
+        }
+        let (shortest, longest) = (Span::from_secs(1), Span::from_secs(3_600));
+        if !(shortest..=longest).contains(&self.idle_timeout) {
+            let what = format!("{} is out of range", self.idle_timeout);
+            reader.refuse("delivery.idle_timeout", what, "write a duration from 1s to 1h");
+        }
+    }
+
     pub(super) fn read(&mut self, reader: &mut Reader) {
         reader.read("delivery.max_in_flight", &mut self.max_in_flight);
         reader.read("delivery.max_suspects", &mut self.max_suspects);
         reader.read("delivery.flood_brake", &mut self.flood_brake);
         self.breaker.read(reader);
+        self.read_pool(reader);
         reader.read("delivery.allow_http", &mut self.allow_http);
         reader.read("delivery.ports", &mut self.ports);
         reader.read("delivery.allow_addresses", &mut self.allow_addresses);
         reader.read("delivery.deny_addresses", &mut self.deny_addresses);
         reader.read("delivery.proxy", &mut self.proxy);
+        reader.read("delivery.trust_store", &mut self.trust_store);
     }
 }
 
@@ -148,5 +186,26 @@ impl Setting for Option<Proxy> {
 
     fn show(&self) -> Option<String> {
         self.as_ref().map(|proxy| quoted(&proxy.to_string()))
+    }
+}
+
+/// The file is read with the configuration, so that `config check` says what is wrong with it.
+impl Setting for Option<TrustStore> {
+    const WANTED: &'static str = "the path of a file with certificates in PEM";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        let unread = |error: std::io::Error| format!("{text:?} cannot be read: {error}");
+        let mut pem = Vec::new();
+        let file = std::fs::File::open(&path).map_err(unread)?;
+        file.take(trust::MAX_BYTES + 1).read_to_end(&mut pem).map_err(unread)?;
+        if pem.len() as u64 > trust::MAX_BYTES {
+            return Err(format!("{text:?} is longer than 4 MiB"));
+        }
+        TrustStore::parse(path, &pem).map(Some).map_err(|what| format!("{text:?}: {what}"))
+    }
+
+    fn show(&self) -> Option<String> {
+        self.as_ref().map(|store| quoted(&store.path().to_string_lossy()))
     }
 }

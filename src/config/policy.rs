@@ -49,6 +49,7 @@ impl Defaults {
         reader.read("defaults.policy.max_in_flight", &mut policy.max_in_flight);
         reader.read("defaults.policy.weight", &mut policy.weight);
         read_class(policy, reader, classes);
+        reader.read("defaults.policy.http2", &mut policy.http2);
         reader.read("defaults.policy.dialect", &mut policy.dialect);
         reader.read("defaults.policy.acknowledge.statuses", &mut policy.acknowledge.statuses);
         reader.read("defaults.policy.acknowledge.body", &mut policy.acknowledge.body);

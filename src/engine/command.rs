@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::TlsFault;
 use crate::{
     envelope::Envelope,
     event::Undecodable,
@@ -318,7 +319,7 @@ pub enum FailReason {
     /// No connection.
     Connect,
     /// No secure connection.
-    Tls,
+    Tls(TlsFault),
     /// The name did not resolve.
     Dns,
     /// The address may not be dialled.

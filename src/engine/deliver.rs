@@ -354,11 +354,13 @@ fn notify_url_endpoint(merchant: &Merchant, event: &Event) -> Option<Arc<Endpoin
     // What lets in at one server is no business of another.
     let same = url.origin() == model.url.origin();
     let authorization = model.authorization.clone().filter(|_| same);
+    let certificate = model.certificate.clone().filter(|_| same);
     Some(Arc::new(Endpoint {
         id,
         url,
         events: Vec::new(),
         authorization,
+        certificate,
         ..Endpoint::clone(model)
     }))
 }

@@ -46,6 +46,7 @@ mod slots;
 mod slow;
 mod status;
 mod timers;
+mod tls_fault;
 mod verdict;
 mod waiting;
 
@@ -63,6 +64,7 @@ pub use offset_map::{Ignored, METADATA_LIMIT, OffsetMap};
 pub use park_reason::ParkReason;
 pub use schedule::hops;
 pub use status::{ClassStatus, LaneStatus, PartitionStatus, Status};
+pub use tls_fault::TlsFault;
 pub use verdict::{Body, Verdict, judge, judge_body};
 
 use self::{

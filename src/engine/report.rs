@@ -27,7 +27,7 @@ impl Engine {
         };
         let (status, excerpt) = match result.answer {
             Answer::Response { status, excerpt, .. } => (Some(status), excerpt),
-            Answer::Failed(_) => (None, None),
+            Answer::Failed(reason) => (None, reason.detail().map(str::to_owned)),
         };
         let outcome = match reason {
             Some(_) => DeliveryOutcome::Retry,

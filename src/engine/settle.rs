@@ -78,7 +78,7 @@ impl Engine {
     fn weigh_for_brake(&mut self, now: Timestamp, attempt: &InFlight, answer: &Answer) -> bool {
         match answer {
             Answer::Failed(
-                FailReason::Dns | FailReason::Connect | FailReason::Tls | FailReason::Timeout,
+                FailReason::Dns | FailReason::Connect | FailReason::Tls(_) | FailReason::Timeout,
             ) => {
                 let host = attempt.endpoint.url.host_str().unwrap_or_default();
                 self.brake.unanswered(now, attempt.lane, host);
@@ -104,6 +104,7 @@ impl Engine {
             return;
         };
         let made = delivery.envelope.attempts;
+        let last = said(reason, &result.answer);
         match next {
             Next::At(due) => {
                 delivery.envelope.due = Some(due);
@@ -135,11 +136,11 @@ impl Engine {
                         DeadReason::Expired,
                         format!(
                             "the next attempt would be later than max_age {} after the first; \
-                             {made} attempts, last: {reason}",
+                             {made} attempts, last: {last}",
                             endpoint.policy.max_age
                         ),
                     ),
-                    _ => (DeadReason::Exhausted, format!("{made} attempts, last: {reason}")),
+                    _ => (DeadReason::Exhausted, format!("{made} attempts, last: {last}")),
                 };
                 let dead = dead.after(Some(reason));
                 if self.is_held(now, id, dead) {
@@ -152,5 +153,16 @@ impl Engine {
                 self.route(id, to);
             }
         }
+    }
+}
+
+/// The word of the log with what it leaves open.
+fn said(reason: &str, answer: &Answer) -> String {
+    match answer {
+        Answer::Failed(failed) => match failed.detail() {
+            Some(detail) => format!("{reason} ({detail})"),
+            None => reason.to_owned(),
+        },
+        Answer::Response { .. } => reason.to_owned(),
     }
 }

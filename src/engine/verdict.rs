@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Answer, BodyVerdict, FailReason};
+use super::{Answer, BodyVerdict, FailReason, TlsFault};
 use crate::model::{Acknowledge, JsonRule};
 
 /// What an answer means for its delivery.
@@ -73,11 +73,11 @@ fn holds(rule: &JsonRule, text: &str) -> bool {
 }
 
 impl FailReason {
-    /// Every reason, for metrics that exist at zero.
+    /// Every word, for metrics that exist at zero.
     pub const ALL: [Self; 9] = [
         Self::Timeout,
         Self::Connect,
-        Self::Tls,
+        Self::Tls(TlsFault::Handshake),
         Self::Dns,
         Self::AddressDenied,
         Self::Reset,
@@ -91,13 +91,21 @@ impl FailReason {
         match self {
             Self::Timeout => "timeout",
             Self::Connect => "connect",
-            Self::Tls => "tls",
+            Self::Tls(_) => "tls",
             Self::Dns => "dns",
             Self::AddressDenied => "address_denied",
             Self::Reset => "reset",
             Self::TooLarge => "too_large",
             Self::Protocol => "protocol",
             Self::NoSecret => "no_secret",
+        }
+    }
+
+    /// What the word leaves open, for people.
+    pub const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Tls(fault) => Some(fault.as_str()),
+            _ => None,
         }
     }
 }

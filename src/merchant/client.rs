@@ -2,26 +2,28 @@
 //!
 //! - The deadline of the policy covers everything: name, connection, TLS, request, response, body.
 //! - Redirects are never followed, nothing is retried or decompressed, no proxy but that of the
-//!   settings is used. The client below is hyper's own, since one that could do all that costs a
-//!   quarter of an attempt's processor time.
+//!   settings is used. Connections are hyper's own, kept by `pool`, since a client that could do all
+//!   that costs a quarter of an attempt's processor time.
 //! - At most 64 KiB of the response are read. A response counts when it is complete within the
 //!   deadline, or when it exceeds that bound: then its status decides, unless the rule of
 //!   acknowledgement asks for the body, and the connection is dropped. A body that is still
 //!   trickling at the deadline is a timeout, one that breaks off is a reset, whatever the status
 //!   was: the merchant may well not have finished.
+//! - HTTP/2 is spoken where the policy says so and the merchant agrees; the bounds are the same.
 //! - Every address, literal or resolved, is dialled by `dial`, where the [`Guard`] stands. Addresses
 //!   are not resolved again for a connection that is reused.
 //!
 //! Failures are data: [`AttemptResult`] holds them, classified by type and never by text.
 
+mod connection;
+mod connections;
 mod dial;
 mod excerpt;
 mod failure;
+mod pool;
 mod request;
 mod resolve;
 mod tls;
-
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{
@@ -30,18 +32,16 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy,
-    rt::{TokioExecutor, TokioTimer},
-};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 
+use connections::Connections;
 use dial::Dial;
+use pool::Bounds;
 pub use resolve::Names;
+use tls::Tls;
 
 use crate::{
     engine::{Answer, AttemptResult, Body, FailReason, Verdict, judge, judge_body},
-    merchant::{guard::Guard, proxy::Proxy},
+    merchant::{guard::Guard, proxy::Proxy, trust::TrustStore},
     model::{Endpoint, Event, Header, Span, Timestamp},
 };
 
@@ -67,12 +67,15 @@ pub struct ClientSettings {
     pub names: Names,
     /// A proxy of the operator's that everything goes through; it resolves the names of merchants.
     pub proxy: Option<Proxy>,
-    /// Certificates in PEM trusted beside those of the platform.
-    pub extra_roots: Vec<Vec<u8>>,
+    /// Certificates trusted instead of those of the platform.
+    pub trust_store: Option<TrustStore>,
+    /// Open connections at most, those that are being dialled included; not less than attempts at a
+    /// time.
+    pub max_connections: usize,
+    /// Idle connections kept for each address at most.
+    pub max_idle_per_host: usize,
     /// Idle connections are closed after this.
-    pub pool_idle_timeout: Span,
-    /// Idle connections kept for each host.
-    pub pool_max_idle_per_host: usize,
+    pub idle_timeout: Span,
     /// Whether the beginning of failing answers is kept for operators.
     pub excerpts: bool,
 }
@@ -85,9 +88,10 @@ impl Default for ClientSettings {
             guard: Guard::default(),
             names: Names::default(),
             proxy: None,
-            extra_roots: Vec::new(),
-            pool_idle_timeout: Span::from_secs(60),
-            pool_max_idle_per_host: 64,
+            trust_store: None,
+            max_connections: 1024,
+            max_idle_per_host: 64,
+            idle_timeout: Span::from_secs(60),
             excerpts: true,
         }
     }
@@ -96,14 +100,6 @@ impl Default for ClientSettings {
 /// Why there can be no client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A certificate of the settings cannot be read.
-    #[error("root certificate {index} is not PEM: {source}; correct or remove it")]
-    Root {
-        /// Position in the list, from 0.
-        index: usize,
-        /// What the reader says.
-        source: rustls::pki_types::pem::Error,
-    },
     /// TLS or the platform's certificates do not work.
     #[error("the HTTP client cannot start: {0}; are the platform's CA certificates installed?")]
     Start(#[from] rustls::Error),
@@ -113,9 +109,9 @@ pub enum Error {
 }
 
 /// Sends events to merchants. Cheap to clone; clones share connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
-    http: legacy::Client<Dial, Full<Bytes>>,
+    connections: Connections,
     allow_http: bool,
     excerpts: bool,
 }
@@ -123,21 +119,15 @@ pub struct Client {
 impl Client {
     /// Prepares TLS and the pool of connections; dials nothing.
     pub fn new(settings: &ClientSettings) -> Result<Self, Error> {
-        let mut roots = Vec::new();
-        for (index, pem) in settings.extra_roots.iter().enumerate() {
-            let root = CertificateDer::from_pem_slice(pem)
-                .map_err(|source| Error::Root { index, source })?;
-            roots.push(root);
-        }
-        let dial = Dial::new(settings, tls::config(roots)?)
+        let dial = Dial::new(settings, Tls::new(settings.trust_store.as_ref())?)
             .map_err(|error| Error::Resolver(error.to_string()))?;
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from(settings.pool_idle_timeout))
-            .pool_max_idle_per_host(settings.pool_max_idle_per_host)
-            .http1_max_headers(MAX_HEADERS)
-            .build(dial);
-        Ok(Self { http, allow_http: settings.allow_http, excerpts: settings.excerpts })
+        let bounds = Bounds {
+            open: settings.max_connections,
+            idle_per_key: settings.max_idle_per_host,
+            idle_timeout: settings.idle_timeout.into(),
+        };
+        let connections = Connections::new(dial, bounds);
+        Ok(Self { connections, allow_http: settings.allow_http, excerpts: settings.excerpts })
     }
 
     /// Makes attempt `number` (from 1) of this delivery and says what came back. `trace` are the
@@ -186,14 +176,17 @@ impl Client {
         request: Request<Full<Bytes>>,
         clock: &impl Fn() -> Timestamp,
     ) -> Result<Answer, FailReason> {
-        let response =
-            self.http.request(request).await.map_err(|error| failure::of_request(&error))?;
+        let (response, lease) = self.connections.send(endpoint, request).await?;
+        if response.headers().len() > MAX_HEADERS {
+            return Err(FailReason::TooLarge);
+        }
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), clock);
         let rule = &endpoint.policy.acknowledge;
         let encoded = is_encoded(response.headers());
         let kept = if rule.reads_body() { MAX_BODY } else { EXCERPT_SOURCE };
         let (bytes, complete) = read_body(response.into_body(), kept).await?;
+        lease.done(complete);
         let body = judge_body(rule, Body { bytes: &bytes, complete, encoded });
         let answer = |excerpt| Answer::Response { status, retry_after, body, excerpt };
         if !self.excerpts || judge(rule, &answer(None)) == Verdict::Delivered {
@@ -245,4 +238,10 @@ fn retry_after(headers: &HeaderMap, clock: &impl Fn() -> Timestamp) -> Option<Sp
         Timestamp::from_millis(millis).since(clock())
     };
     (!text.is_empty()).then(|| span.min(LONGEST_RETRY_AFTER))
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("allow_http", &self.allow_http).finish_non_exhaustive()
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    ClassId, Dialect, EndpointId, EventType, MerchantId, Rate, Secret, SecretBytes, Span,
-    Timestamp, Weight,
+    ClassId, ClientCertificate, Dialect, EndpointId, EventType, MerchantId, Rate, Secret,
+    SecretBytes, Span, Timestamp, Weight,
 };
 
 /// A merchant of the directory.
@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub policy: Policy,
     /// Value of the `authorization` header, where the merchant wants one.
     pub authorization: Option<SecretBytes>,
+    /// What is shown in TLS handshakes, where the merchant wants one.
+    pub certificate: Option<ClientCertificate>,
     /// Keys to sign with.
     pub secrets: Vec<Secret>,
 }
@@ -88,6 +90,8 @@ pub struct Policy {
     pub class: ClassId,
     /// What counts as received.
     pub acknowledge: Acknowledge,
+    /// Whether HTTP/2 may be spoken, where the merchant offers it.
+    pub http2: bool,
     /// How requests are signed.
     pub dialect: Dialect,
     /// Fixed headers added to each request.
@@ -110,6 +114,7 @@ impl Default for Policy {
             weight: Weight::ONE,
             class: ClassId::default(),
             acknowledge: Acknowledge::default(),
+            http2: false,
             dialect: Dialect::default(),
             headers: Vec::new(),
         }

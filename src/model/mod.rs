@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no Kafka, no HTTP. Everything else depends on this module, and it on nothing.
 
+mod certificate;
 mod class;
 mod dialect;
 mod event;
@@ -15,6 +16,7 @@ mod secret;
 mod span;
 mod timestamp;
 
+pub use certificate::ClientCertificate;
 pub use class::{Class, ClassId, Method};
 pub use dialect::{Algorithm, CustomDialect, Dialect, Encoding, Piece, Template};
 pub use event::{Event, Header, Resource};

@@ -44,6 +44,7 @@ impl AttemptsLog {
     fn line<'a>(&'a self, report: &'a DeliveryReport, event: &'a Event) -> Line<'a> {
         let answer = report.answer.as_ref();
         let excerpt = answer.and_then(|answer| answer.excerpt.as_deref());
+        let answered = answer.is_some_and(|answer| answer.status.is_some());
         let envelope = &report.envelope;
         let next = report.next.as_ref().map(|next| match next {
             Destination::Grade(_) => "grade",
@@ -67,7 +68,8 @@ impl AttemptsLog {
             outcome: labels::delivery(report.outcome),
             reason: report.reason,
             status: answer.and_then(|answer| answer.status),
-            response_excerpt: excerpt.filter(|_| self.excerpts),
+            // Without an answer the words are ours.
+            response_excerpt: excerpt.filter(|_| self.excerpts || !answered),
             next,
             due_at: envelope.due.filter(|_| waits).map(Shown),
             worker: &self.worker,

@@ -6,8 +6,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inputs, Worker, attempts::Attempts, attempts_log::AttemptsLog, execute::Http, health::Watch,
-    input, observe::Observer, topics_check,
+    Inputs, Worker,
+    attempts::Attempts,
+    attempts_log::AttemptsLog,
+    execute::Http,
+    files::{self, TooFewFiles},
+    health::Watch,
+    input,
+    observe::Observer,
+    topics_check,
 };
 use crate::{
     clock::Clock,
@@ -119,6 +126,9 @@ pub enum Error {
     /// Asked to stop before the start was complete.
     #[error("stopped before the start was complete")]
     Stopped,
+    /// Fewer files may be open than the settings need.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
     /// A metric cannot be declared.
     #[error("metrics cannot be declared: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -195,6 +205,7 @@ pub async fn start(
     shown: Shown,
     stop: &CancellationToken,
 ) -> Result<Worker, Error> {
+    files::allow(&settings.config)?;
     let kafka = settings.kafka();
     let topics = TopicNames::new(&settings.config.topics.prefix);
     let clock = if settings.embedded_broker { Clock::without_offset() } else { Clock::new() };
@@ -227,8 +238,11 @@ pub async fn start(
         allow_http: settings.config.delivery.allow_http,
         guard: settings.config.delivery.guard(),
         proxy: settings.config.delivery.proxy.clone(),
+        trust_store: settings.config.delivery.trust_store.clone(),
         excerpts: settings.config.attempts_log.excerpts,
-        pool_max_idle_per_host: settings.config.delivery.max_in_flight as usize,
+        max_connections: settings.config.delivery.max_connections as usize,
+        max_idle_per_host: settings.config.delivery.max_idle_per_host as usize,
+        idle_timeout: settings.config.delivery.idle_timeout,
         ..client::ClientSettings::default()
     })?;
     let (consumer, inputs) = {

@@ -1,6 +1,7 @@
 //! The program as a user meets it: exit status, standard output and standard error.
 
 mod dlq;
+mod files;
 mod merchants;
 
 use std::{

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests compare with the real time")]
 
 mod body;
+mod connections;
 
 use std::{
     future::Future,
@@ -12,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use paynotify::{
-    engine::{Answer, AttemptResult, FailReason},
+    engine::{Answer, AttemptResult, FailReason, TlsFault},
     merchant::{
         client::{Client, ClientSettings},
         directory::{Rules, parse_entry},
@@ -302,7 +303,7 @@ async fn a_merchant_without_tls_is_a_tls_failure() {
             drop(until_closed(stream).await);
         }
     });
-    assert_eq!(failure(&send(&url, "5s").await), FailReason::Tls);
+    assert_eq!(failure(&send(&url, "5s").await), FailReason::Tls(TlsFault::Handshake));
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ pub fn policy(intervals: &[u64]) -> Policy {
         max_age: seconds(96 * 3_600),
         jitter: Jitter::NONE,
         timeout: seconds(10),
+        http2: false,
         max_in_flight: 8,
         rate: None,
         weight: Weight::ONE,
@@ -82,6 +83,7 @@ pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
         events: Vec::new(),
         policy,
         authorization: None,
+        certificate: None,
         secrets: Vec::new(),
     }
 }

@@ -1,28 +1,24 @@
 //! Names → addresses → connections: everything that is dialled passes here, so this is where the
 //! guard stands, for literal addresses and ports; for resolved ones it stands in the resolver.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use hickory_resolver::net::NetError;
 use http::{Uri, uri::Authority};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::{
-    client::legacy::connect::{HttpConnector, proxy::Tunnel},
+    client::legacy::connect::{Connection as _, HttpConnector, proxy::Tunnel},
     rt::TokioIo,
 };
-use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
 use url::Host;
 
-use super::{ClientSettings, resolve::Resolver};
-use crate::merchant::guard::{Denied, Guard};
+use super::{ClientSettings, resolve::Resolver, tls::Tls};
+use crate::{
+    merchant::guard::{Denied, Guard},
+    model::Endpoint,
+};
 
 /// A silent connection is probed so often.
 const PROBE: Duration = Duration::from_secs(15);
@@ -33,7 +29,6 @@ const PROBES: u32 = 3;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 type Tcp = HttpConnector<Resolver>;
 
@@ -42,23 +37,28 @@ type Tcp = HttpConnector<Resolver>;
 pub(super) struct Dial {
     guard: Arc<Guard>,
     way: Way,
+    tls: Tls,
     timeout: Duration,
 }
 
 #[derive(Clone)]
 enum Way {
-    Direct(HttpsConnector<Tcp>),
+    Direct(Tcp),
     /// By CONNECT, also where TLS is not wanted: nobody on the way reads what merchants get.
-    Proxy(HttpsConnector<Tunnel<Tcp>>),
+    Proxy(Tunnel<Tcp>),
+}
+
+/// An open connection.
+pub(super) struct Dialled {
+    pub stream: MaybeHttpsStream<TokioIo<TcpStream>>,
+    /// Whether HTTP/2 was agreed on.
+    pub is_http2: bool,
 }
 
 impl Dial {
     /// Through the proxy of the settings, if there is one.
-    pub fn new(settings: &ClientSettings, tls: ClientConfig) -> Result<Self, NetError> {
+    pub fn new(settings: &ClientSettings, tls: Tls) -> Result<Self, NetError> {
         let timeout = settings.connect_timeout.into();
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls);
-        let https = if settings.allow_http { https.https_or_http() } else { https.https_only() };
-        let https = https.enable_all_versions();
         let guard = settings.guard.clone();
         let (guard, way) = if let Some(proxy) = &settings.proxy {
             // Its address is the operator's choice; addresses of merchants are never seen here.
@@ -68,44 +68,41 @@ impl Dial {
                 Some(authorization) => tunnel.with_auth(authorization),
                 None => tunnel,
             };
-            (Arc::new(guard.behind_proxy()), Way::Proxy(https.wrap_connector(tunnel)))
+            (Arc::new(guard.behind_proxy()), Way::Proxy(tunnel))
         } else {
             let guard = Arc::new(guard);
             let resolver = Resolver::new(&settings.names, Some(Arc::clone(&guard)))?;
-            (guard, Way::Direct(https.wrap_connector(tcp(resolver, timeout))))
+            (guard, Way::Direct(tcp(resolver, timeout)))
         };
-        Ok(Self { guard, way, timeout })
+        Ok(Self { guard, way, tls, timeout })
+    }
+
+    /// Opens a connection to scheme, host and port of `to`, as this endpoint wants it.
+    pub async fn open(&self, to: Uri, endpoint: &Endpoint) -> Result<Dialled, BoxError> {
+        // Literal addresses never come to a resolver.
+        check(&self.guard, &to)?;
+        let tls = self.tls.of(endpoint.policy.http2, endpoint.certificate.as_ref());
+        let connecting = async {
+            match &self.way {
+                Way::Direct(tcp) => connect(HttpsConnector::from((tcp.clone(), tls)), to).await,
+                Way::Proxy(tunnel) => {
+                    connect(HttpsConnector::from((tunnel.clone(), tls)), with_port(to)).await
+                }
+            }
+        };
+        let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        let stream = tokio::time::timeout(self.timeout, connecting).await.unwrap_or_else(late)?;
+        let is_http2 = stream.connected().is_negotiated_h2();
+        Ok(Dialled { stream, is_http2 })
     }
 }
 
-impl Service<Uri> for Dial {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = BoxError;
-    type Future = Connecting<Self::Response>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        match &mut self.way {
-            Way::Direct(connector) => connector.poll_ready(context),
-            Way::Proxy(connector) => connector.poll_ready(context),
-        }
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        // Literal addresses never come to a resolver.
-        if let Err(denied) = check(&self.guard, &to) {
-            return Box::pin(std::future::ready(Err(denied.into())));
-        }
-        let connecting = match &mut self.way {
-            Way::Direct(connector) => connector.call(to),
-            Way::Proxy(connector) => connector.call(with_port(to)),
-        };
-        let connecting = tokio::time::timeout(self.timeout, connecting);
-        Box::pin(async move {
-            connecting
-                .await
-                .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-        })
-    }
+async fn connect<S>(mut connector: S, to: Uri) -> Result<S::Response, BoxError>
+where
+    S: Service<Uri, Error = BoxError>,
+{
+    std::future::poll_fn(|context| connector.poll_ready(context)).await?;
+    connector.call(to).await
 }
 
 /// `timeout` is divided among the addresses of a name: a silent one leaves time for the next.

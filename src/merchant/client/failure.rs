@@ -3,17 +3,25 @@
 use std::{error::Error, io};
 
 use super::resolve::Unresolved;
-use crate::{engine::FailReason, merchant::guard::Denied};
+use rustls::{AlertDescription as Alert, CertificateError};
 
-/// The word of the contract for what ended a request before its response.
-pub(super) fn of_request(error: &hyper_util::client::legacy::Error) -> FailReason {
+use crate::{
+    engine::{FailReason, TlsFault},
+    merchant::guard::Denied,
+};
+
+/// The word of the contract for why there is no connection.
+pub(super) fn of_dial(error: &(dyn Error + 'static)) -> FailReason {
     match innermost(error) {
         // Before there is a connection, nothing can break in the middle.
-        Some(FailReason::Reset | FailReason::Timeout) | None if error.is_connect() => {
-            FailReason::Connect
-        }
-        reason => reason.unwrap_or(FailReason::Protocol),
+        Some(FailReason::Reset | FailReason::Timeout) | None => FailReason::Connect,
+        Some(reason) => reason,
     }
+}
+
+/// The word of the contract for what ended a request before its response.
+pub(super) fn of_request(error: &hyper::Error) -> FailReason {
+    innermost(error).unwrap_or(FailReason::Protocol)
 }
 
 /// The word of the contract for what ended a body.
@@ -41,12 +49,51 @@ fn of(error: &(dyn Error + 'static)) -> Option<FailReason> {
         Some(FailReason::AddressDenied)
     } else if error.is::<Unresolved>() {
         Some(FailReason::Dns)
-    } else if error.is::<rustls::Error>() {
-        Some(FailReason::Tls)
+    } else if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        Some(FailReason::Tls(tls_fault(error)))
+    } else if let Some(error) = error.downcast_ref::<h2::Error>() {
+        // What broke below it comes later in the chain, and says more.
+        Some(of_http2(error))
     } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
         Some(of_http(error))
     } else {
         error.downcast_ref::<io::Error>().and_then(|error| of_io(error.kind()))
+    }
+}
+
+fn tls_fault(error: &rustls::Error) -> TlsFault {
+    use rustls::Error as Tls;
+    match error {
+        Tls::InvalidCertificate(error) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                TlsFault::Expired
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                TlsFault::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                TlsFault::WrongName
+            }
+            CertificateError::UnknownIssuer => TlsFault::UnknownIssuer,
+            CertificateError::Revoked => TlsFault::Revoked,
+            _ => TlsFault::Certificate,
+        },
+        // These are about certificates of ours: about its own, nobody complains to us.
+        Tls::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => TlsFault::ClientCertificate,
+        Tls::PeerIncompatible(_) | Tls::AlertReceived(Alert::ProtocolVersion) => {
+            TlsFault::Incompatible
+        }
+        _ => TlsFault::Handshake,
     }
 }
 
@@ -60,6 +107,11 @@ fn of_http(error: &hyper::Error) -> FailReason {
     } else {
         FailReason::Reset
     }
+}
+
+/// The merchant broke off, or what it sent was so wrong that we did.
+fn of_http2(error: &h2::Error) -> FailReason {
+    if error.is_remote() || error.is_io() { FailReason::Reset } else { FailReason::Protocol }
 }
 
 fn of_io(kind: io::ErrorKind) -> Option<FailReason> {

@@ -35,6 +35,7 @@ fn endpoint(dialect: Dialect, secrets: Vec<Secret>) -> Endpoint {
         events: Vec::new(),
         policy: Policy { dialect, ..Policy::default() },
         authorization: None,
+        certificate: None,
         secrets,
     }
 }

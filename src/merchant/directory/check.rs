@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod auth;
+mod certificate;
 mod dialect;
 mod headers;
 mod keys;
@@ -21,7 +22,7 @@ pub use self::{
     url::event_filter,
 };
 use super::{EndpointEntry, Entry, Error, Rules};
-use crate::model::{Endpoint, Merchant};
+use crate::model::{Endpoint, Merchant, MerchantId};
 
 const ENDPOINTS: usize = 32;
 const FILTERS: usize = 64;
@@ -49,11 +50,13 @@ fn checked(entry: Entry, rules: &Rules) -> Checked<Merchant> {
             .map_err(|problem| problem.within(&format!("notify_url_hosts[{at}]")))?;
     }
     at_most("endpoints", entry.endpoints.len(), ENDPOINTS)?;
+    let merchant_id = entry.merchant_id;
     let mut ids = HashSet::new();
     let mut endpoints = Vec::with_capacity(entry.endpoints.len());
     for (at, entry) in entry.endpoints.into_iter().enumerate() {
         let path = format!("endpoints[{at}]");
-        let endpoint = endpoint(entry, rules).map_err(|problem| problem.within(&path))?;
+        let endpoint =
+            endpoint(entry, &merchant_id, rules).map_err(|problem| problem.within(&path))?;
         if !ids.insert(endpoint.id.clone()) {
             let what = format!("{:?} is used twice", endpoint.id.as_str());
             return Err(Problem::new("id", what, "give each endpoint its own id").within(&path));
@@ -61,7 +64,7 @@ fn checked(entry: Entry, rules: &Rules) -> Checked<Merchant> {
         endpoints.push(Arc::new(endpoint));
     }
     Ok(Merchant {
-        id: entry.merchant_id,
+        id: merchant_id,
         name,
         state: entry.state,
         notify_url_hosts: entry.notify_url_hosts,
@@ -69,25 +72,38 @@ fn checked(entry: Entry, rules: &Rules) -> Checked<Merchant> {
     })
 }
 
-fn endpoint(entry: EndpointEntry, rules: &Rules) -> Checked<Endpoint> {
+fn endpoint(entry: EndpointEntry, merchant: &MerchantId, rules: &Rules) -> Checked<Endpoint> {
     if entry.id.as_str() == RESERVED_ENDPOINT {
         let what = "\"notify_url\" is reserved for events with a URL of their own";
         return Err(Problem::new("id", what, "choose another id"));
     }
-    let authorization = entry.auth.as_ref().map(auth::auth).transpose();
-    let authorization = authorization.map_err(|problem| problem.within("auth"))?;
+    let shown = auth::auth(entry.auth.as_ref(), merchant, &entry.id);
+    let shown = shown.map_err(|problem| problem.within("auth"))?;
     let url = url::url(&entry.url, rules)?;
     at_most("events", entry.events.len(), FILTERS)?;
     let events = each("events", &entry.events, event_filter)?;
     let policy = policy(entry.policy, &rules.defaults, &rules.schedules, &rules.classes)
         .map_err(|problem| problem.within("policy"))?;
+    if url.scheme() != "https" {
+        encrypted(shown.certificate.is_some(), "auth.kind", "client_certificate")?;
+        encrypted(policy.http2 && !rules.defaults.0.http2, "policy.http2", "HTTP/2")?;
+    }
     Ok(Endpoint {
         id: entry.id,
         url,
         state: entry.state,
         events,
-        authorization,
+        authorization: shown.authorization,
+        certificate: shown.certificate,
         secrets: secrets::secrets(&entry.secrets, &policy.dialect)?,
         policy,
     })
+}
+
+/// Refuses what only TLS brings about.
+fn encrypted(wanted: bool, path: &str, what: &str) -> Checked<()> {
+    if !wanted {
+        return Ok(());
+    }
+    Err(Problem::new(path, format!("{what} needs TLS"), "write an https:// URL, or leave it out"))
 }

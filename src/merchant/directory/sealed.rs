@@ -11,6 +11,7 @@ use crate::merchant::vault::{OpenError, Place, Vault, is_sealed};
 
 const PASSWORD: &str = "auth/password";
 const TOKEN: &str = "auth/token";
+const KEY: &str = "auth/key";
 
 /// Opens every sealed value; those in the clear stay as they are.
 pub(super) fn open(entry: &mut Entry, vault: Option<&Vault>) -> Result<(), Error> {
@@ -22,7 +23,8 @@ pub(super) fn open(entry: &mut Entry, vault: Option<&Vault>) -> Result<(), Error
             (format!("secrets[{number}].value"), secret.id.as_str(), &mut secret.value)
         });
         let auth = endpoint.auth.as_mut().into_iter().flat_map(|auth| {
-            let parts = [(PASSWORD, &mut auth.password), (TOKEN, &mut auth.token)];
+            let parts =
+                [(PASSWORD, &mut auth.password), (TOKEN, &mut auth.token), (KEY, &mut auth.key)];
             parts
                 .into_iter()
                 .filter_map(|(id, part)| Some((id.replace('/', "."), id, part.as_mut()?)))
@@ -87,7 +89,7 @@ pub fn seal_entry(entry: &[u8], vault: &Vault) -> Result<Option<Vec<u8>>, Error>
             let name = secret["id"].as_str().unwrap_or_default().to_owned();
             seal(format!("secrets[{number}].value"), &name, &mut secret["value"])?;
         }
-        for (name, secret) in [("password", PASSWORD), ("token", TOKEN)] {
+        for (name, secret) in [("password", PASSWORD), ("token", TOKEN), ("key", KEY)] {
             if let Some(value) = endpoint.get_mut("auth").and_then(|auth| auth.get_mut(name)) {
                 seal(format!("auth.{name}"), secret, value)?;
             }

@@ -53,6 +53,7 @@ fn attempt(id: u64, number: u32) -> Attempt {
             events: Vec::new(),
             policy: Policy::default(),
             authorization: None,
+            certificate: None,
             secrets: Vec::new(),
         }),
         number,

@@ -1,6 +1,9 @@
 //! Connections that are opened, and how they are watched.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    net::{SocketAddr, TcpListener},
+    task::{Context, Poll},
+};
 
 use hyper_util::client::legacy::connect::dns::Name;
 use socket2::{Domain, SockRef, Socket, Type};

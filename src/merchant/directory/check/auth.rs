@@ -1,23 +1,51 @@
-//! Basic authentication and bearer tokens: the value of the `authorization` header.
+//! What else lets a request in: the value of the `authorization` header, or a client certificate.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-use super::problem::{Checked, Problem};
-use crate::{merchant::directory::AuthEntry, model::SecretBytes};
+use super::{
+    certificate,
+    problem::{Checked, Problem},
+};
+use crate::{
+    merchant::directory::AuthEntry,
+    model::{ClientCertificate, EndpointId, MerchantId, SecretBytes},
+};
 
 /// Bytes of a name, a password or a token.
 const MOST: usize = 2048;
 
-pub(super) fn auth(entry: &AuthEntry) -> Checked<SecretBytes> {
-    let AuthEntry { kind, username, password, token } = entry;
-    match (kind.as_str(), username, password, token) {
-        ("basic", Some(username), Some(password), None) => basic(username, password),
-        ("bearer", None, None, Some(token)) => bearer(token),
+/// What an entry's `auth` comes to.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub authorization: Option<SecretBytes>,
+    pub certificate: Option<ClientCertificate>,
+}
+
+pub(super) fn auth(
+    entry: Option<&AuthEntry>,
+    merchant: &MerchantId,
+    endpoint: &EndpointId,
+) -> Checked<Shown> {
+    let Some(entry) = entry else { return Ok(Shown::default()) };
+    let AuthEntry { kind, username, password, token, certificate, key } = entry;
+    let header = |value| Shown { authorization: Some(value), ..Shown::default() };
+    match (kind.as_str(), username, password, token, certificate, key) {
+        ("basic", Some(username), Some(password), None, None, None) => {
+            basic(username, password).map(header)
+        }
+        ("bearer", None, None, Some(token), None, None) => bearer(token).map(header),
+        ("client_certificate", None, None, None, Some(chain), Some(key)) => {
+            let certificate = certificate::certificate(chain, key, merchant, endpoint)?;
+            Ok(Shown { certificate: Some(certificate), ..Shown::default() })
+        }
         ("basic", ..) => Err(parts("username and password, and nothing else")),
         ("bearer", ..) => Err(parts("token, and nothing else")),
-        ("client_certificate", ..) => Err(Problem::unsupported("kind")),
-        _ => Err(Problem::new("kind", "is not known", "write basic or bearer")),
+        ("client_certificate", ..) => Err(parts("certificate and key, and nothing else")),
+        _ => {
+            let remedy = "write basic, bearer or client_certificate";
+            Err(Problem::new("kind", "is not known", remedy))
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub(in super::super) fn policy(
         rate: entry.rate.map(rate).transpose()?.or(defaults.rate),
         weight: entry.weight.map_or(Ok(defaults.weight), weight)?,
         class: entry.class.map_or(Ok(defaults.class), |name| class(&name, classes))?,
+        http2: entry.http2.unwrap_or(defaults.http2),
         acknowledge: acknowledge(entry.acknowledge, defaults.acknowledge)
             .map_err(|problem| problem.within("acknowledge"))?,
         dialect: dialect::dialect(entry.dialect, defaults.dialect)?,

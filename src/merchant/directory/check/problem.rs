@@ -19,10 +19,6 @@ impl Problem {
         Self { path: path.to_owned(), what: what.into(), remedy: remedy.to_owned() }
     }
 
-    pub(in super::super) fn unsupported(path: &str) -> Self {
-        Self::new(path, "not supported by this version", "leave it out")
-    }
-
     pub(in super::super) fn within(mut self, outer: &str) -> Self {
         self.path = match self.path.as_str() {
             "" => outer.to_owned(),

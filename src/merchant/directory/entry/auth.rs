@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::optional_secret;
 
-/// `{"kind": "basic", "username": …, "password": …}` or `{"kind": "bearer", "token": …}`.
+/// `{"kind": "basic", "username": …, "password": …}`, `{"kind": "bearer", "token": …}` or
+/// `{"kind": "client_certificate", "certificate": …, "key": …}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with kind and what belongs to it")]
 pub struct AuthEntry {
-    /// `basic` or `bearer`.
+    /// `basic`, `bearer` or `client_certificate`.
     pub kind: String,
     /// Of `basic`.
     pub username: Option<String>,
@@ -20,6 +21,11 @@ pub struct AuthEntry {
     /// Of `bearer`.
     #[serde(default, deserialize_with = "optional_secret")]
     pub token: Option<SecretString>,
+    /// Of `client_certificate`: the chain in PEM, its own first.
+    pub certificate: Option<String>,
+    /// Of `client_certificate`: its private key in PEM.
+    #[serde(default, deserialize_with = "optional_secret")]
+    pub key: Option<SecretString>,
 }
 
 pub(super) fn redacted(entry: &AuthEntry) -> Value {
@@ -29,6 +35,8 @@ pub(super) fn redacted(entry: &AuthEntry) -> Value {
         "username": entry.username,
         "password": hidden(&entry.password),
         "token": hidden(&entry.token),
+        "certificate": entry.certificate,
+        "key": hidden(&entry.key),
     });
     if let Some(fields) = auth.as_object_mut() {
         fields.retain(|_, value| !value.is_null());

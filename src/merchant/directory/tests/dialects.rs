@@ -188,8 +188,8 @@ fn bad_credentials_are_refused_without_their_values() {
     for (auth, expected) in [
         (json!("geheim"), "auth: is of type string, but must be an object with kind"),
         (json!({}), "auth: missing field `kind`"),
-        (json!({ "kind": "digest" }), "auth.kind: is not known; write basic or bearer"),
-        (json!({ "kind": "client_certificate" }), "auth.kind: not supported by this version"),
+        (json!({ "kind": "digest" }), "auth.kind: is not known; write basic, bearer or"),
+        (json!({ "kind": "client_certificate" }), "auth: needs certificate and key"),
         (json!({ "kind": "basic", "username": "u" }), "auth: needs username and password"),
         (json!({ "kind": "basic", "token": "geheim" }), "auth: needs username and password"),
         (json!({ "kind": "bearer", "username": "geheim" }), "auth: needs token, and nothing else"),

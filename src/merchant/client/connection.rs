@@ -1,0 +1,212 @@
+//! One connection to a merchant: how it is driven, bounded and closed.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, header::HOST, uri::PathAndQuery};
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+    rt::{Executor, Read, ReadBufCursor, Write},
+};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::MAX_HEADERS;
+
+/// Bytes of a response's headers at most, and of what is read ahead of a body.
+const MAX_BUFFER: usize = 64 * 1024;
+/// Bytes of a response's headers over HTTP/2, where they are counted by field.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
+/// Bytes that a merchant may send ahead on one stream, and on one connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// A connection that nobody holds may say goodbye for so long.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Sends requests over one connection, which closes when nobody holds it.
+pub(super) struct Connection {
+    sender: Sender,
+    /// Ends the drivers when the last holder lets go.
+    closing: Arc<DropGuard>,
+}
+
+/// HTTP/1.1 takes one request at a time, so its sender is never used by two.
+enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+/// A request that did not bring a response; it is in there if nothing of it was sent.
+pub(super) type Unanswered = TrySendError<Request<Full<Bytes>>>;
+
+impl Connection {
+    /// Speaks HTTP/1.1 over `io`.
+    pub async fn http1(io: impl Io, permit: OwnedSemaphorePermit) -> Result<Self, hyper::Error> {
+        let closing = CancellationToken::new();
+        let (sender, driver) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
+            .handshake(Counted { io, _permit: permit })
+            .await?;
+        // What goes wrong is told to whoever waits for the response.
+        let driver = async move { drop(driver.await) };
+        Tasks(closing.clone()).execute(driver);
+        Ok(Self { sender: Sender::Http1(sender), closing: Arc::new(closing.drop_guard()) })
+    }
+
+    /// Speaks HTTP/2 over `io`. Pushed responses are refused by hyper.
+    pub async fn http2(io: impl Io, permit: OwnedSemaphorePermit) -> Result<Self, hyper::Error> {
+        let closing = CancellationToken::new();
+        let tasks = Tasks(closing.clone());
+        let (sender, driver) = http2::Builder::new(tasks.clone())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .handshake(Counted { io, _permit: permit })
+            .await?;
+        let driver = async move { drop(driver.await) };
+        tasks.execute(driver);
+        Ok(Self { sender: Sender::Http2(sender), closing: Arc::new(closing.drop_guard()) })
+    }
+
+    /// The same connection for one more request at the same time, where HTTP/2 allows it.
+    pub fn share(&self) -> Option<Self> {
+        let Sender::Http2(sender) = &self.sender else { return None };
+        let sender = Sender::Http2(sender.clone());
+        Some(Self { sender, closing: Arc::clone(&self.closing) })
+    }
+
+    /// Whether it serves several requests at a time.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
+    }
+
+    /// Whether it is of no use any more.
+    pub fn is_closed(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    /// Whether it takes a request now: after a response it needs a moment.
+    pub fn is_ready(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.is_ready(),
+            Sender::Http2(sender) => sender.is_ready(),
+        }
+    }
+
+    /// Sends the request to `to`, in the form that the version wants.
+    pub async fn send(
+        &mut self,
+        to: &Uri,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Box<Unanswered>> {
+        match &mut self.sender {
+            Sender::Http1(sender) => {
+                if let Some(host) = to.authority()
+                    && let Ok(host) = host.as_str().parse()
+                {
+                    request.headers_mut().insert(HOST, host);
+                }
+                *request.uri_mut() = path(to);
+                sender.try_send_request(request).await
+            }
+            Sender::Http2(sender) => {
+                request.headers_mut().remove(HOST);
+                *request.uri_mut() = to.clone();
+                sender.try_send_request(request).await
+            }
+        }
+        .map_err(Box::new)
+    }
+}
+
+fn path(to: &Uri) -> Uri {
+    let path = to.path_and_query().cloned();
+    Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
+}
+
+/// Runs what drives a connection until it is done, or nobody holds the connection any more: a merchant
+/// that does not let it close keeps no file open.
+#[derive(Clone)]
+struct Tasks(CancellationToken);
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, driver: F) {
+        let closing = self.0.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = driver => {}
+                () = async {
+                    closing.cancelled().await;
+                    tokio::time::sleep(GOODBYE).await;
+                } => {}
+            }
+        });
+    }
+}
+
+/// What a connection runs over.
+pub(super) trait Io: Read + Write + Unpin + Send + 'static {}
+
+impl<T: Read + Write + Unpin + Send + 'static> Io for T {}
+
+/// Counts among the open connections for as long as the file is open.
+struct Counted<T> {
+    io: T,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<T: Read + Unpin> Read for Counted<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl<T: Write + Unpin> Write for Counted<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, bytes)
+    }
+}
