@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Dialect, EndpointId, EventType, MerchantId, Secret, SecretBytes, Span, Timestamp};
+use super::{
+    Dialect, EndpointId, EventType, MerchantId, Revision, Secret, SecretBytes, Span, Timestamp,
+};
 
 /// A merchant of the directory.
 #[derive(Debug, Clone)]
 pub struct Merchant {
     /// Its id, the key of its events.
     pub id: MerchantId,
+    /// Which version of its entry this is.
+    pub revision: Revision,
     /// What people call it.
     pub name: String,
     /// Overrides the state of every endpoint unless active.

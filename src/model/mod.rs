@@ -9,6 +9,7 @@ mod ladder;
 mod merchant;
 mod place;
 mod preset;
+mod revision;
 mod secret;
 mod span;
 mod timestamp;
@@ -22,6 +23,7 @@ pub use merchant::{
 };
 pub use place::{Coordinates, CoordinatesError, Offset, Partition, Source};
 pub use preset::{PRESETS, Preset};
+pub use revision::Revision;
 pub use secret::{Key, Secret, SecretBytes};
 pub use span::{Span, SpanError};
 pub use timestamp::{Timestamp, TimestampError};

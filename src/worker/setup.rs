@@ -18,6 +18,7 @@ use crate::{
         consumer::Consumer,
         position::FirstStart,
         producer::{Log, Producer},
+        reader::StoredRecord,
         table::{Table, TableInput},
         topics::{self, Finding},
     },
@@ -25,7 +26,7 @@ use crate::{
         client::{self, Client},
         directory::{self, Rules, Update},
     },
-    model::{Source, Span},
+    model::{Revision, Source, Span},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -326,10 +327,9 @@ async fn follow_topic(
         while let Some(input) = inputs.recv().await {
             let changes = match input {
                 TableInput::CaughtUp => vec![Update::Loaded],
-                TableInput::Changes(changes) => changes
-                    .into_iter()
-                    .map(|(key, value)| directory::update(Some(&key), value.as_deref(), &rules))
-                    .collect(),
+                TableInput::Changes(changes) => {
+                    changes.into_iter().map(|record| directory_update(&record, &rules)).collect()
+                }
             };
             for change in changes {
                 if updates.send(change).await.is_err() {
@@ -339,6 +339,14 @@ async fn follow_topic(
         }
     });
     Ok(receiver)
+}
+
+fn directory_update(record: &StoredRecord, rules: &Rules) -> Update {
+    let mut update = directory::update(record.key.as_deref(), record.value.as_deref(), rules);
+    if let Update::Put(merchant) = &mut update {
+        merchant.revision = Revision::at(record.coordinates.offset);
+    }
+    update
 }
 
 /// Runs something that blocks for a bounded time; gives up waiting when asked to stop.

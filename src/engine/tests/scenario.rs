@@ -82,6 +82,7 @@ pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
 pub fn merchant(id: &str, endpoints: Vec<Endpoint>) -> Merchant {
     Merchant {
         id: MerchantId::parse(id).unwrap(),
+        revision: Revision::NONE,
         name: id.to_owned(),
         state: State::Active,
         notify_url_hosts: Vec::new(),

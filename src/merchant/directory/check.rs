@@ -21,7 +21,7 @@ pub use self::{
     url::event_filter,
 };
 use super::{EndpointEntry, Entry, Error, Rules};
-use crate::model::{Endpoint, Merchant};
+use crate::model::{Endpoint, Merchant, Revision};
 
 const ENDPOINTS: usize = 32;
 const FILTERS: usize = 64;
@@ -62,6 +62,7 @@ fn checked(entry: Entry, rules: &Rules) -> Checked<Merchant> {
     }
     Ok(Merchant {
         id: entry.merchant_id,
+        revision: Revision::NONE,
         name,
         state: entry.state,
         notify_url_hosts: entry.notify_url_hosts,
