@@ -1,6 +1,7 @@
-//! `paynotify merchants list | show | put | delete`: the directory, on its topic or in
+//! `paynotify merchants list | show | put | enable | disable | delete`: the directory, on its topic or in
 //! `directory.file`.
 
+mod state;
 mod store;
 
 use std::{
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     config::Config,
     merchant::directory::{Defaults, Entry, Rules, parse_entry, redacted},
-    model::{MerchantId, Revision},
+    model::{MerchantId, Revision, State},
     schema,
 };
 
@@ -47,6 +48,10 @@ pub(super) enum Command {
         #[arg(long, value_name = "N")]
         revision: Option<Revision>,
     },
+    /// Set a merchant or an endpoint to be sent to; lifts what workers disabled of it
+    Enable(state::Which),
+    /// Set a merchant or an endpoint not to be sent to: its events become dead letters
+    Disable(state::Which),
     /// Delete a merchant's entry
     Delete {
         /// Which merchant
@@ -71,6 +76,8 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
         Command::List(output) => list(&store, output.format()),
         Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
         Command::Put { file, revision } => put(&store, &rules(&config), file, *revision),
+        Command::Enable(which) => state::set(&store, &rules(&config), which, State::Active),
+        Command::Disable(which) => state::set(&store, &rules(&config), which, State::Disabled),
         Command::Delete { merchant } => {
             anyhow::ensure!(store.delete(merchant)?, "there is no merchant {merchant}");
             eprintln!("deleted {merchant}");

@@ -2,15 +2,21 @@
 
 use ipnet::IpNet;
 
-use crate::merchant::{
-    guard::{self, Guard, Ports},
-    proxy::Proxy,
+use crate::{
+    merchant::{
+        guard::{self, Guard, Ports},
+        proxy::Proxy,
+    },
+    model::Span,
 };
 
 use super::{
     reader::{Reader, Value},
     setting::{Setting, list, not, quoted, split},
 };
+
+/// A single failure must not disable an endpoint.
+const SHORTEST_DISABLE: Span = Span::from_secs(1);
 
 /// `[delivery]`: limits of HTTP requests, and where they may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,10 @@ pub struct Delivery {
     pub deny_addresses: Vec<IpNet>,
     /// A proxy that every request goes through.
     pub proxy: Option<Proxy>,
+    /// An endpoint of which no attempt succeeded for so long is disabled.
+    pub disable_after: Span,
+    /// An endpoint that answered only 410 for so long is disabled.
+    pub disable_gone_after: Span,
 }
 
 impl Default for Delivery {
@@ -38,6 +48,8 @@ impl Default for Delivery {
             allow_addresses: Vec::new(),
             deny_addresses: Vec::new(),
             proxy: None,
+            disable_after: Span::from_secs(5 * 86_400),
+            disable_gone_after: Span::from_secs(3_600),
         }
     }
 }
@@ -57,6 +69,16 @@ impl Delivery {
         reader.read("delivery.allow_addresses", &mut self.allow_addresses);
         reader.read("delivery.deny_addresses", &mut self.deny_addresses);
         reader.read("delivery.proxy", &mut self.proxy);
+        for (key, value) in [
+            ("delivery.disable_after", &mut self.disable_after),
+            ("delivery.disable_gone_after", &mut self.disable_gone_after),
+        ] {
+            reader.read(key, value);
+            if *value < SHORTEST_DISABLE {
+                let what = format!("{value} is too short");
+                reader.refuse(key, what, "write 1s or more; to never disable, such as 3650d");
+            }
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Dialect, EndpointId, EventType, MerchantId, Revision, Secret, SecretBytes, Span, Timestamp,
+    Dialect, Disabled, EndpointId, EventType, MerchantId, Revision, Secret, SecretBytes, Span,
+    Timestamp,
 };
 
 /// A merchant of the directory.
@@ -34,6 +35,8 @@ pub struct Endpoint {
     pub url: url::Url,
     /// Whether to send at all.
     pub state: State,
+    /// Set when workers found that nothing works here any more; says nothing against `state`.
+    pub disabled: Option<Disabled>,
     /// Which events it wants; empty means all.
     pub events: Vec<EventFilter>,
     /// How to send and for how long.

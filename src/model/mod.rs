@@ -12,6 +12,7 @@ mod preset;
 mod revision;
 mod secret;
 mod span;
+mod standing;
 mod timestamp;
 
 pub use dialect::{Algorithm, CustomDialect, Dialect, Encoding, Piece, Template};
@@ -26,4 +27,5 @@ pub use preset::{PRESETS, Preset};
 pub use revision::Revision;
 pub use secret::{Key, Secret, SecretBytes};
 pub use span::{Span, SpanError};
+pub use standing::{Disabled, DisabledReason, Standing};
 pub use timestamp::{Timestamp, TimestampError};

@@ -62,6 +62,7 @@ pub struct Metrics {
     topics: HashMap<Source, Topic>,
     commits: [IntCounter; 3],
     breakers_open: IntGauge,
+    endpoints_disabled: IntGauge,
     in_flight: IntGauge,
     rebalances: IntCounter,
     clock_skew: Gauge,
@@ -156,6 +157,10 @@ impl Metrics {
             breakers_open: declare.gauge(
                 "paynotify_breakers_open",
                 "Endpoints whose breaker is open in this worker.",
+            )?,
+            endpoints_disabled: declare.gauge(
+                "paynotify_endpoints_disabled",
+                "Endpoints that workers disabled and nobody has enabled; every worker knows all.",
             )?,
             in_flight: declare.gauge(
                 "paynotify_in_flight_attempts",
@@ -261,6 +266,11 @@ impl Metrics {
     /// So many breakers are open.
     pub fn set_breakers_open(&self, endpoints: usize) {
         self.breakers_open.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
+    }
+
+    /// So many endpoints were disabled by workers.
+    pub fn set_endpoints_disabled(&self, endpoints: usize) {
+        self.endpoints_disabled.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
     }
 
     /// So many attempts run.

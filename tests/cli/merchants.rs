@@ -76,6 +76,55 @@ fn a_stale_revision_is_refused(environment: &[(&str, &str)]) {
     assert!(stderr(&both).contains("--revision is of one entry, but <stdin> has 2"));
 }
 
+/// A state is an edit like any other: it has a revision, keeps the rest, and may be repeated.
+fn states_are_set(environment: &[(&str, &str)]) {
+    let run = |arguments: &[&str], input: &str| paynotify(arguments, environment, input);
+    let shown = || -> serde_json::Value {
+        let show = run(&["merchants", "show", "m_1", "--output", "json"], "");
+        serde_json::from_str(&stdout(&show)).unwrap()
+    };
+    assert_eq!(status(&run(&["merchants", "put", "-"], GOOD)), 0);
+    let before = shown();
+    let disable = run(&["merchants", "disable", "m_1", "--endpoint", "ep_main"], "");
+    assert_eq!(status(&disable), 0, "{}", stderr(&disable));
+    let disabled = shown();
+    let revision = &disabled["revision"];
+    let said = format!("endpoint ep_main of m_1 is disabled, revision {revision}\n");
+    assert_eq!(stderr(&disable), said);
+    assert_eq!(disabled["endpoints"][0]["state"], "disabled");
+    assert_eq!(disabled["state"], "active");
+    assert_eq!(disabled["endpoints"][0]["secrets"], before["endpoints"][0]["secrets"]);
+
+    let mut revisions = vec![before["revision"].clone(), revision.clone()];
+    for _ in 0..2 {
+        let enable = run(&["merchants", "enable", "m_1", "--endpoint", "ep_main"], "");
+        assert_eq!(status(&enable), 0, "{}", stderr(&enable));
+        assert_eq!(shown()["endpoints"][0]["state"], "active");
+        revisions.push(shown()["revision"].clone());
+    }
+    assert_eq!(status(&run(&["merchants", "disable", "m_1"], "")), 0);
+    assert_eq!(shown()["state"], "disabled");
+    revisions.push(shown()["revision"].clone());
+    let all = revisions.len();
+    revisions.sort_by_key(ToString::to_string);
+    revisions.dedup();
+    assert_eq!(revisions.len(), all, "each has its own, the repeated one too");
+
+    let absent = run(&["merchants", "enable", "m_1", "--endpoint", "ep_other"], "");
+    assert_eq!(status(&absent), 1);
+    assert_eq!(stderr(&absent), "paynotify: merchant m_1 has no endpoint ep_other\n");
+}
+
+#[test]
+fn states_are_set_on_the_topic() {
+    on_topic(states_are_set);
+}
+
+#[test]
+fn states_are_set_in_a_file() {
+    in_file(states_are_set);
+}
+
 /// With the directory on its topic.
 fn on_topic(test: impl FnOnce(&[(&str, &str)])) {
     let cluster = MockCluster::new(1).unwrap();

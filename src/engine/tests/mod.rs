@@ -4,6 +4,7 @@ mod scenario;
 
 mod assignment;
 mod commit;
+mod endpoint_health;
 mod fan_out;
 mod hold;
 mod ledger;

@@ -72,6 +72,7 @@ pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
         id: EndpointId::parse(id).unwrap(),
         url: url::Url::parse("https://shop.example/hooks").unwrap(),
         state: State::Active,
+        disabled: None,
         events: Vec::new(),
         policy,
         authorization: None,

@@ -86,6 +86,7 @@ fn endpoint(entry: EndpointEntry, rules: &Rules) -> Checked<Endpoint> {
         id: entry.id,
         url,
         state: entry.state,
+        disabled: None,
         events,
         authorization,
         secrets: secrets::secrets(&entry.secrets, &policy.dialect)?,
