@@ -5,6 +5,7 @@
 
 mod attempts;
 mod attempts_log;
+mod endpoints;
 mod execute;
 mod files;
 mod health;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::setup::{Error, Settings, Shown, start};
 use self::{
     attempts::{Attempted, Attempts},
+    endpoints::Endpoints,
     execute::Http,
     health::Watch,
     observe::Observer,
@@ -39,6 +41,7 @@ use crate::{
         TopicNames,
         consumer::{ConsumerHandle, Input},
         producer::{Delivered, Outgoing, Producer},
+        table::TableInput,
     },
     merchant::directory::Update,
     model::{Ladder, Span, Timestamp},
@@ -76,6 +79,7 @@ pub struct Worker {
     consumer: Option<ConsumerHandle>,
     inputs: Inputs,
     routes: HashMap<RouteId, Outstanding>,
+    endpoints: Endpoints,
     observer: Observer,
     watch: Watch,
     stopping: Stopping,
@@ -90,6 +94,7 @@ struct Inputs {
     delivered: mpsc::Receiver<Delivered>,
     attempted: mpsc::Receiver<Attempted>,
     directory: mpsc::Receiver<Update>,
+    findings: mpsc::Receiver<TableInput>,
 }
 
 /// A route that the broker has not answered.
@@ -127,6 +132,7 @@ impl Worker {
                 Some(delivered) = self.inputs.delivered.recv() => self.take_delivered(delivered),
                 Some(attempted) = self.inputs.attempted.recv() => self.take_attempted(attempted),
                 Some(update) = self.inputs.directory.recv() => self.take_directory(update),
+                Some(input) = self.inputs.findings.recv() => self.take_findings(input),
                 joined = self.rejoin.finished() => self.rejoined(joined)?,
                 _ = tick.tick() => self.tick(),
                 () = tokio::time::sleep_until(wake.into()) => self.clock.now(),
@@ -161,6 +167,8 @@ impl Worker {
     fn finish_revoke(&mut self) {
         if let Some(revoking) = self.revoking.take() {
             let commits = self.engine.finish_revoke(&revoking.partitions);
+            // Whoever has these partitions next goes on from what is written.
+            self.endpoints.write(&self.producer, self.clock.now(), true);
             self.observer.revoked(&revoking.partitions);
             // The consumer thread gave up waiting when this fails; then nothing is committed.
             if revoking.reply.try_send(commits).is_err() {
@@ -172,7 +180,9 @@ impl Worker {
     fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
         let status = self.engine.status(now, 20);
-        self.observer.gauges(&status, now, &self.clock);
+        self.endpoints.write(&self.producer, now, false);
+        let disabled = self.endpoints.describe(&self.engine);
+        self.observer.gauges(&status, now, &self.clock, &disabled);
         if let Some(consumer) = &self.consumer {
             self.observer.lag(&status, &consumer.ends());
         }
@@ -210,7 +220,8 @@ impl Worker {
     }
 
     /// Waits for what is on its way out: routes are answered by now, the log may lag.
-    async fn close(self) {
+    async fn close(mut self) {
+        self.endpoints.write(&self.producer, self.clock.now(), true);
         let grace = Duration::from(Span::from_secs(5));
         let producer = self.producer;
         let observer = self.observer;

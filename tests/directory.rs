@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
+use paynotify::kafka::reader::StoredRecord;
 use serde_json::json;
 use support::{
     kafka::broker,
-    receiver::{Receiver, Request},
+    receiver::{Manner, Receiver, Request},
     system::{DEADLINE, SECRET, System, Worker, poll},
 };
 
@@ -153,4 +154,62 @@ async fn secrets_are_sealed_on_the_topic_and_move_to_another_key_while_a_worker_
     assert!(!refused.status.success() && said.contains(what), "{said}");
     let (_, log) = worker.stop();
     assert!(!log.contains("whsec_") && !log.contains("AQEBAQ"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_is_gone_is_disabled_over_a_restart_until_it_is_enabled_and_replayed() {
+    let broker = broker();
+    let mut system = System::new(broker.bootstrap(), broker.prefix("gone"), 1).await;
+    let receiver = Receiver::start().await;
+    receiver.answer("/acme", Manner::Status(410));
+    let intervals = json!({ "intervals": vec!["1s"; 30] });
+    system.merchant("acme", &receiver.url("/acme"), &intervals);
+    system.set("delivery.disable_gone_after", "2s");
+    let worker = system.worker();
+    let disabled = |worker: &Worker| worker.status()["disabled_endpoints"]["count"].clone();
+    assert_eq!(disabled(&worker), 0);
+    system.publish(&["acme"], ["evt_1".to_owned()]);
+    assert!(poll(DEADLINE, || disabled(&worker) == 1), "{}", worker.log());
+    assert!(worker.get("/metrics").1.contains("\npaynotify_endpoints_disabled 1\n"));
+    let found = worker.status()["disabled_endpoints"]["first"][0].clone();
+    assert_eq!((&found["endpoint"], &found["reason"]), (&json!("main"), &json!("gone")));
+    system.publish(&["acme"], ["evt_2".to_owned()]);
+    system.await_rest(DEADLINE);
+    let (status, log) = worker.stop();
+    assert!(status.success(), "{log}");
+
+    let requests = receiver.requests().len();
+    let worker = system.worker();
+    assert!(poll(DEADLINE, || disabled(&worker) == 1), "what was found is not forgotten");
+    system.publish(&["acme"], ["evt_3".to_owned()]);
+    system.await_rest(DEADLINE);
+    assert_eq!(receiver.requests().len(), requests, "a disabled endpoint is left alone");
+    let reasons: Vec<_> = system
+        .records(&system.topics().dead_letters())
+        .iter()
+        .flat_map(|letter| letter.headers.clone())
+        .filter(|(name, _)| name == "paynotify-reason")
+        .map(|(_, reason)| String::from_utf8_lossy(&reason).into_owned())
+        .collect();
+    assert_eq!(reasons, ["disabled"; 3]);
+
+    receiver.answer("/acme", Manner::Ok);
+    for arguments in
+        [&["merchants", "enable", "acme"][..], &["dlq", "replay", "--reason", "disabled"]]
+    {
+        let output = system.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(poll(DEADLINE, || disabled(&worker) == 0), "an edit enables");
+    }
+    let all = receiver.wait_until(|all| all.len() >= requests + 3, DEADLINE).await;
+    let mut ids: Vec<_> =
+        all[requests..].iter().map(|one| one.header("webhook-id").unwrap().to_owned()).collect();
+    ids.sort();
+    assert_eq!(ids, ["evt_1", "evt_2", "evt_3"]);
+    let gone = |record: &StoredRecord| record.key.as_deref() == Some(b"acme/main");
+    let cleared = || {
+        let all = system.records(&system.topics().endpoints());
+        all.iter().rfind(|record| gone(record)).is_some_and(|record| record.value.is_none())
+    };
+    assert!(poll(DEADLINE, cleared), "a success clears what was found");
 }

@@ -227,8 +227,9 @@ async fn apply(
     match input.expect("the table is followed") {
         TableInput::CaughtUp => 1,
         TableInput::Changes(changes) => {
-            for (key, value) in changes {
-                match value {
+            for record in changes {
+                let key = record.key.expect("a table's records have keys");
+                match record.value {
                     Some(value) => state.insert(key, value),
                     None => state.remove(&key),
                 };

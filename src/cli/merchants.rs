@@ -1,7 +1,8 @@
-//! `paynotify merchants list | show | put | rotate-secret | rewrap | delete`: the directory, on its topic or in
-//! `directory.file`.
+//! `paynotify merchants list | show | put | enable | disable | rotate-secret | rewrap | delete`: the
+//! directory, on its topic or in `directory.file`.
 
 mod rotate;
+mod state;
 mod store;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use crate::{
     config::Config,
@@ -20,18 +22,18 @@ use crate::{
         directory::{self, Defaults, Entry, Rules, parse_entry, redacted, seal_entry},
         vault::Vault,
     },
-    model::MerchantId,
+    model::{MerchantId, Revision, State},
     schema,
 };
 
 use super::{
-    Common,
+    Common, Usage,
     output::{self, Format, Output},
     text,
 };
 
 use rotate::Rotate;
-use store::Store;
+use store::{Store, Stored};
 
 /// Bytes that one `put` reads at most.
 const MAX_INPUT_BYTES: u64 = 256 << 20;
@@ -47,11 +49,19 @@ pub(super) enum Command {
         /// File with the entries; `-` is standard input
         #[arg(value_name = "FILE|-")]
         file: PathBuf,
+        /// Write the one entry only over this revision, which `list` and `show` tell; 0 where there
+        /// must be none yet
+        #[arg(long, value_name = "N")]
+        revision: Option<Revision>,
     },
     /// Let an endpoint sign with a new key, and for a while with those before it
     RotateSecret(Rotate),
     /// Seal every secret by the current key: those in the clear, and those of other keys
     Rewrap,
+    /// Set a merchant or an endpoint to be sent to; lifts what workers disabled of it
+    Enable(state::Which),
+    /// Set a merchant or an endpoint not to be sent to: its events become dead letters
+    Disable(state::Which),
     /// Delete a merchant's entry
     Delete {
         /// Which merchant
@@ -75,9 +85,11 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
     match command {
         Command::List(output) => list(&store, output.format()),
         Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
-        Command::Put { file } => put(&store, &rules(&config)?, file),
         Command::RotateSecret(command) => rotate::rotate(&store, &rules(&config)?, command),
         Command::Rewrap => rewrap(&store, &rules(&config)?),
+        Command::Put { file, revision } => put(&store, &rules(&config)?, file, *revision),
+        Command::Enable(which) => state::set(&store, &rules(&config)?, which, State::Active),
+        Command::Disable(which) => state::set(&store, &rules(&config)?, which, State::Disabled),
         Command::Delete { merchant } => {
             anyhow::ensure!(store.delete(merchant)?, "there is no merchant {merchant}");
             eprintln!("deleted {merchant}");
@@ -99,20 +111,29 @@ fn rules(config: &Config) -> anyhow::Result<Rules> {
 
 fn list(store: &Store<'_>, format: Format) -> anyhow::Result<()> {
     let mut rows = Vec::new();
-    for (merchant, entry) in store.entries()? {
+    for (merchant, Stored { entry, revision }) in store.entries()? {
         match (Entry::parse(&entry), format) {
-            (Ok(entry), Format::Json) => output::json(&redacted(&entry))?,
-            (Ok(entry), Format::Table) => rows.push(row(&merchant, &entry)),
+            (Ok(entry), Format::Json) => output::json(&shown(&entry, revision))?,
+            (Ok(entry), Format::Table) => rows.push(row(&merchant, &entry, revision)),
             (Err(error), _) => eprintln!("{}", text::escape(&format!("unreadable: {error}"))),
         }
     }
     if format == Format::Table {
-        output::table(&["MERCHANT", "NAME", "STATE", "ENDPOINTS"], rows)?;
+        output::table(&["MERCHANT", "REVISION", "NAME", "STATE", "ENDPOINTS"], rows)?;
     }
     Ok(())
 }
 
-fn row(merchant: &MerchantId, entry: &Entry) -> Vec<String> {
+/// The entry as JSON for people, with its revision.
+fn shown(entry: &Entry, revision: Revision) -> Value {
+    let mut shown = redacted(entry);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("revision".to_owned(), json!(revision));
+    }
+    shown
+}
+
+fn row(merchant: &MerchantId, entry: &Entry, revision: Revision) -> Vec<String> {
     let endpoints = entry.endpoints.iter().map(|endpoint| {
         let host = url::Url::parse(&endpoint.url).ok();
         let host = host.as_ref().and_then(url::Url::host_str).unwrap_or("-");
@@ -120,6 +141,7 @@ fn row(merchant: &MerchantId, entry: &Entry) -> Vec<String> {
     });
     vec![
         merchant.to_string(),
+        revision.to_string(),
         entry.name.clone().unwrap_or_else(|| "-".to_owned()),
         format!("{:?}", entry.state).to_lowercase(),
         endpoints.collect::<Vec<_>>().join(", "),
@@ -128,8 +150,9 @@ fn row(merchant: &MerchantId, entry: &Entry) -> Vec<String> {
 
 fn show(store: &Store<'_>, merchant: &MerchantId, format: Format) -> anyhow::Result<()> {
     let entry = store.entries()?.remove(merchant);
-    let entry = entry.with_context(|| format!("there is no merchant {merchant}"))?;
-    let entry = redacted(&Entry::parse(&entry)?);
+    let Stored { entry, revision } =
+        entry.with_context(|| format!("there is no merchant {merchant}"))?;
+    let entry = shown(&Entry::parse(&entry)?, revision);
     match format {
         Format::Json => output::json(&entry)?,
         Format::Table => {
@@ -142,10 +165,23 @@ fn show(store: &Store<'_>, merchant: &MerchantId, format: Format) -> anyhow::Res
 }
 
 /// Writes each good entry; a bad one is refused alone, with its line.
-fn put(store: &Store<'_>, rules: &Rules, file: &Path) -> anyhow::Result<()> {
+fn put(
+    store: &Store<'_>,
+    rules: &Rules,
+    file: &Path,
+    revision: Option<Revision>,
+) -> anyhow::Result<()> {
     let (name, input) = read(file)?;
     let (mut good, mut refused) = (Vec::new(), 0_u64);
-    for (line, entry) in entries(&input) {
+    let entries = entries(&input);
+    if revision.is_some() && entries.len() != 1 {
+        let message = format!(
+            "merchants put: --revision is of one entry, but {name} has {}; put one at a time",
+            entries.len()
+        );
+        return Err(Usage(message).into());
+    }
+    for (line, entry) in entries {
         // The types first: their messages say more. The schema finds what only others would miss.
         let checked = parse_entry(entry, rules).map_err(|error| error.to_string());
         let checked =
@@ -164,7 +200,14 @@ fn put(store: &Store<'_>, rules: &Rules, file: &Path) -> anyhow::Result<()> {
             }
         }
     }
-    let written = store.put(&good, rules)?;
+    let written = match (revision, good.as_slice()) {
+        (Some(expected), [(merchant, entry)]) => {
+            let revision = store.put_over(merchant, entry, rules, expected)?;
+            eprintln!("{merchant} is at revision {revision}");
+            1
+        }
+        _ => store.put(&good, rules)?,
+    };
     eprintln!("put {written}, refused {refused}");
     anyhow::ensure!(refused == 0, "{refused} entries were refused, see above");
     Ok(())
@@ -181,7 +224,7 @@ fn rewrap(store: &Store<'_>, rules: &Rules) -> anyhow::Result<()> {
     let keys = rules.vault.as_ref();
     let vault = keys.context("there are no keys; set directory.key_file, key_command or keys")?;
     let (mut moved, mut kept, mut failed) = (Vec::new(), 0_u64, 0_u64);
-    for (merchant, entry) in store.entries()? {
+    for (merchant, Stored { entry, .. }) in store.entries()? {
         match seal_entry(&entry, vault) {
             Ok(Some(sealed)) => moved.push((merchant, Cow::Owned(sealed))),
             Ok(None) => kept += 1,

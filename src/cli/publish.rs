@@ -125,7 +125,7 @@ impl Run<'_> {
     fn count(&mut self) {
         for outcome in self.writer.take() {
             match outcome.result {
-                Ok(()) => self.sent += 1,
+                Ok(_) => self.sent += 1,
                 Err(error) => self.refuse(&outcome.token, &format!("Kafka: {error}")),
             }
         }

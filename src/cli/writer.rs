@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     kafka::{
         Error,
-        producer::{Delivered, Outgoing, Producer, SendError},
+        producer::{Appended, Delivered, Outgoing, Producer, SendError},
     },
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Writer<T: Send + Sync + 'static> {
 #[derive(Debug)]
 pub(super) struct Outcome<T> {
     pub(super) token: T,
-    pub(super) result: Result<(), SendError>,
+    pub(super) result: Result<Appended, SendError>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Writer<T> {
@@ -69,6 +69,6 @@ impl<T: Clone + Send + Sync + 'static> Writer<T> {
 
     fn answered(&mut self, Delivered { token, result, .. }: Delivered<T>) {
         self.in_flight -= 1;
-        self.outcomes.push(Outcome { token, result: result.map(drop) });
+        self.outcomes.push(Outcome { token, result });
     }
 }

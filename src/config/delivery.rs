@@ -19,6 +19,9 @@ use super::{
     setting::{Setting, list, not, quoted, split},
 };
 
+/// A single failure must not disable an endpoint.
+const SHORTEST_DISABLE: Span = Span::from_secs(1);
+
 /// `[delivery]`: limits of HTTP requests, and where they may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -48,6 +51,10 @@ pub struct Delivery {
     pub proxy: Option<Proxy>,
     /// Certificates trusted instead of those of the platform.
     pub trust_store: Option<TrustStore>,
+    /// An endpoint of which no attempt succeeded for so long is disabled.
+    pub disable_after: Span,
+    /// An endpoint that answered only 410 for so long is disabled.
+    pub disable_gone_after: Span,
 }
 
 impl Default for Delivery {
@@ -66,6 +73,8 @@ impl Default for Delivery {
             deny_addresses: Vec::new(),
             proxy: None,
             trust_store: None,
+            disable_after: Span::from_secs(5 * 86_400),
+            disable_gone_after: Span::from_secs(3_600),
         }
     }
 }
@@ -108,6 +117,16 @@ impl Delivery {
         reader.read("delivery.deny_addresses", &mut self.deny_addresses);
         reader.read("delivery.proxy", &mut self.proxy);
         reader.read("delivery.trust_store", &mut self.trust_store);
+        for (key, value) in [
+            ("delivery.disable_after", &mut self.disable_after),
+            ("delivery.disable_gone_after", &mut self.disable_gone_after),
+        ] {
+            reader.read(key, value);
+            if *value < SHORTEST_DISABLE {
+                let what = format!("{value} is too short");
+                reader.refuse(key, what, "write 1s or more; to never disable, such as 3650d");
+            }
+        }
     }
 }
 

@@ -239,6 +239,8 @@ pub struct Answered {
     pub excerpt: Option<String>,
     /// Which secret signed.
     pub key_id: Option<String>,
+    /// Whether it counts against the endpoint; not where the flood brake takes it for an outage of ours.
+    pub counts: bool,
 }
 
 /// Outcomes of the delivery log.

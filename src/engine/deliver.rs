@@ -161,7 +161,13 @@ impl Engine {
             State::Active => {}
             State::Paused => return self.park(now, id, ParkReason::Paused),
             State::Disabled => {
-                let message = format!("endpoint {} of {} is disabled", endpoint.id, merchant.id);
+                let found = endpoint.disabled.map(|found| format!(": {found}"));
+                let message = format!(
+                    "endpoint {} of {} is disabled{}",
+                    endpoint.id,
+                    merchant.id,
+                    found.unwrap_or_default()
+                );
                 return self.bury(now, id, DeadReason::Disabled, message);
             }
         }
@@ -348,7 +354,7 @@ fn notify_url_endpoint(merchant: &Merchant, event: &Event) -> Option<Arc<Endpoin
     let model = merchant
         .endpoints
         .iter()
-        .find(|endpoint| endpoint.state == State::Active)
+        .find(|endpoint| endpoint.state == State::Active && endpoint.disabled.is_none())
         .or(merchant.endpoints.first())?;
     let id = EndpointId::parse(NOTIFY_URL).ok()?;
     // What lets in at one server is no business of another.
@@ -359,6 +365,8 @@ fn notify_url_endpoint(merchant: &Merchant, event: &Event) -> Option<Arc<Endpoin
         id,
         url,
         events: Vec::new(),
+        // Another address failed.
+        disabled: None,
         authorization,
         certificate,
         ..Endpoint::clone(model)
@@ -366,7 +374,10 @@ fn notify_url_endpoint(merchant: &Merchant, event: &Event) -> Option<Arc<Endpoin
 }
 
 fn state_of(merchant: &Merchant, endpoint: &Endpoint) -> State {
-    if merchant.state == State::Active { endpoint.state } else { merchant.state }
+    match (merchant.state, endpoint.state) {
+        (State::Active, State::Active) if endpoint.disabled.is_some() => State::Disabled,
+        (State::Active, state) | (state, _) => state,
+    }
 }
 
 fn expired_while_parked(

@@ -27,6 +27,7 @@ mod breaker;
 mod bucket;
 mod command;
 mod deliver;
+mod endpoint_health;
 mod fair_queue;
 mod hold;
 mod intake;
@@ -58,6 +59,7 @@ use std::{
 pub use brake::Braked;
 pub use breaker::BreakerSettings;
 pub use command::*;
+pub use endpoint_health::{Ended, EndpointHealth, EndpointKey, Finding, Patience};
 pub use hold::HoldBounds;
 pub use lane::LaneKey;
 pub use offset_map::{Ignored, METADATA_LIMIT, OffsetMap};
@@ -231,6 +233,11 @@ impl Engine {
             Some(merchant) => self.directory.insert(id.clone(), merchant),
             None => self.directory.remove(id),
         };
+    }
+
+    /// A merchant as it is known now.
+    pub fn merchant(&self, id: &MerchantId) -> Option<&Arc<Merchant>> {
+        self.directory.get(id)
     }
 
     /// How many merchants are known.

@@ -22,6 +22,27 @@ impl Engine {
         result: AttemptResult,
         next: Option<Destination>,
     ) {
+        self.report_answer(id, reason, result, next, true);
+    }
+
+    /// An attempt failed while the flood brake was on.
+    pub(super) fn report_braked(
+        &mut self,
+        id: DeliveryId,
+        reason: &'static str,
+        result: AttemptResult,
+    ) {
+        self.report_answer(id, Some(reason), result, None, false);
+    }
+
+    fn report_answer(
+        &mut self,
+        id: DeliveryId,
+        reason: Option<&'static str>,
+        result: AttemptResult,
+        next: Option<Destination>,
+        counts: bool,
+    ) {
         let Some(delivery) = self.deliveries.get(&id) else {
             return;
         };
@@ -40,6 +61,7 @@ impl Engine {
             status,
             excerpt,
             key_id: result.key_id,
+            counts,
         };
         let report = report_of(delivery, outcome, reason, next, result.ended);
         self.report(DeliveryReport { answer: Some(answered), ..report });

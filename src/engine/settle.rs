@@ -53,7 +53,7 @@ impl Engine {
             Verdict::Retry(reason) => {
                 delivery.envelope.last_reason = Some(reason.to_owned());
                 if held {
-                    self.report_attempt(attempt.delivery, Some(reason), result, None);
+                    self.report_braked(attempt.delivery, reason, result);
                     return self.park(now, attempt.delivery, ParkReason::FloodBrake);
                 }
                 let event = delivery.record.event.as_ref().map_or("", |event| event.id.as_str());

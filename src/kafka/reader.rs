@@ -54,9 +54,22 @@ pub fn scan<E: From<Error>>(
     Ok(())
 }
 
+/// Shows every record of one partition from these coordinates up to its end as it is now.
+pub fn since(
+    settings: &ClientSettings,
+    from: &Coordinates,
+    mut show: impl FnMut(StoredRecord),
+) -> Result<(), Error> {
+    let Some(mut reader) = Reader::at(settings, from, None)? else { return Ok(()) };
+    while let Some(record) = reader.next_before_end()? {
+        show(record);
+    }
+    Ok(())
+}
+
 /// Reads the one record at these coordinates, if it is still there.
 pub fn one(settings: &ClientSettings, at: &Coordinates) -> Result<Option<StoredRecord>, Error> {
-    let Some(mut reader) = Reader::at(settings, at)? else { return Ok(None) };
+    let Some(mut reader) = Reader::at(settings, at, Some(1))? else { return Ok(None) };
     let found = reader.next_before_end()?;
     Ok(found.filter(|record| record.coordinates == *at))
 }
@@ -93,8 +106,12 @@ impl Reader {
         Self::assigned(consumer, topic.into(), &list, behind)
     }
 
-    /// One record; nothing when it is not there.
-    fn at(settings: &ClientSettings, at: &Coordinates) -> Result<Option<Self>, Error> {
+    /// So many records from there, or all; nothing when the first is not there.
+    fn at(
+        settings: &ClientSettings,
+        at: &Coordinates,
+        most: Option<i64>,
+    ) -> Result<Option<Self>, Error> {
         let Coordinates { topic, partition, offset } = at;
         let consumer = consumer(settings)?;
         let failed = |source| failed(topic, source);
@@ -108,7 +125,8 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         let position = Position::Offset(offset.0);
         list.add_partition_offset(topic, *partition, position).map_err(failed)?;
-        let behind = HashMap::from([(*partition, offset.0 + 1)]);
+        let end = most.map_or(log.1, |most| log.1.min(offset.0 + most));
+        let behind = HashMap::from([(*partition, end)]);
         Self::assigned(consumer, Arc::clone(topic), &list, behind).map(Some)
     }
 

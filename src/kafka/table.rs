@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{
@@ -32,8 +31,8 @@ pub struct Table {
 /// What a followed topic says.
 #[derive(Debug)]
 pub enum TableInput {
-    /// Key and new value; `None` deletes.
-    Changes(Vec<(Bytes, Option<Bytes>)>),
+    /// Records with a key, in order; one without a value deletes.
+    Changes(Vec<StoredRecord>),
     /// Everything that was there at the start has been read.
     CaughtUp,
 }
@@ -77,9 +76,7 @@ fn follow(mut reader: Reader, stop: &AtomicBool, inputs: &mpsc::Sender<TableInpu
         let mut wait = GLANCE;
         while changes.len() < BATCH {
             match reader.next(wait) {
-                Ok(Some(StoredRecord { key: Some(key), value, .. })) => {
-                    changes.push((key, value));
-                }
+                Ok(Some(record)) if record.key.is_some() => changes.push(record),
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    ClassId, ClientCertificate, Dialect, EndpointId, EventType, MerchantId, Rate, Secret,
-    SecretBytes, Span, Timestamp, Weight,
+    ClassId, ClientCertificate, Dialect, Disabled, EndpointId, EventType, MerchantId, Rate,
+    Revision, Secret, SecretBytes, Span, Timestamp, Weight,
 };
 
 /// A merchant of the directory.
@@ -14,6 +14,8 @@ use super::{
 pub struct Merchant {
     /// Its id, the key of its events.
     pub id: MerchantId,
+    /// Which version of its entry this is.
+    pub revision: Revision,
     /// What people call it.
     pub name: String,
     /// Overrides the state of every endpoint unless active.
@@ -33,6 +35,8 @@ pub struct Endpoint {
     pub url: url::Url,
     /// Whether to send at all.
     pub state: State,
+    /// Set when workers found that nothing works here any more; says nothing against `state`.
+    pub disabled: Option<Disabled>,
     /// Which events it wants; empty means all.
     pub events: Vec<EventFilter>,
     /// How to send and for how long.

@@ -12,8 +12,10 @@ mod merchant;
 mod place;
 mod preset;
 mod rate;
+mod revision;
 mod secret;
 mod span;
+mod standing;
 mod timestamp;
 
 pub use certificate::ClientCertificate;
@@ -28,6 +30,8 @@ pub use merchant::{
 pub use place::{Coordinates, CoordinatesError, Offset, Partition, Source};
 pub use preset::{PRESETS, Preset};
 pub use rate::{Rate, Weight};
+pub use revision::Revision;
 pub use secret::{Key, Secret, SecretBytes};
 pub use span::{Span, SpanError};
+pub use standing::{Disabled, DisabledReason, Standing};
 pub use timestamp::{Timestamp, TimestampError};

@@ -64,6 +64,7 @@ pub struct Metrics {
     topics: HashMap<Source, Topic>,
     commits: [IntCounter; 3],
     slots: Slots,
+    endpoints_disabled: IntGauge,
     rebalances: IntCounter,
     clock_skew: Gauge,
     merchant_failures: IntCounterVec,
@@ -155,6 +156,10 @@ impl Metrics {
             topics: declare.topics(prefix, sources)?,
             commits: ["ok", "failed", "fenced"].map(|word| commits.with_label_values(&[word])),
             slots: Slots::new(&declare)?,
+            endpoints_disabled: declare.gauge(
+                "paynotify_endpoints_disabled",
+                "Endpoints that workers disabled and nobody has enabled; every worker knows all.",
+            )?,
             rebalances: declare.counter(
                 "paynotify_rebalances_total",
                 "Changes of the partitions held by this worker.",
@@ -255,6 +260,11 @@ impl Metrics {
     /// The slots for attempts, and who has them.
     pub fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// So many endpoints were disabled by workers.
+    pub fn set_endpoints_disabled(&self, endpoints: usize) {
+        self.endpoints_disabled.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
     }
 
     /// Partitions came or went.

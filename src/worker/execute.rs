@@ -47,6 +47,9 @@ impl Worker {
                 Command::Report(report) => {
                     // A parking is reported just before its route.
                     parked = matches!(&report, Report::Delivery(one) if one.outcome == DeliveryOutcome::Parked);
+                    if let Report::Delivery(report) = &report {
+                        self.note_health(report, now);
+                    }
                     self.observer.report(report);
                 }
             }
@@ -118,6 +121,7 @@ impl Worker {
             Ok((producer, delivered)) => {
                 self.producer = producer;
                 self.inputs.delivered = delivered;
+                self.endpoints.producer_lost(now);
                 for id in self.routes.drain().map(|(id, _)| id).collect::<Vec<RouteId>>() {
                     self.engine.handle_routed(now, id, Err(RouteFailure::Passing));
                 }

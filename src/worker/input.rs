@@ -161,6 +161,7 @@ impl Worker {
         if let Ok(appended) = &delivered.result {
             self.clock.observe_acknowledged(appended.timestamp, delivered.sent, delivered.received);
         }
+        self.endpoints.written(now, delivered);
         let id = crate::engine::RouteId(delivered.token);
         let Some(route) = self.routes.remove(&id) else {
             return;
@@ -198,30 +199,15 @@ impl Worker {
 
     /// Takes changes of the directory.
     pub(super) fn take_directory(&mut self, first: Update) -> Timestamp {
+        let now = self.clock.now();
         let mut next = Some(first);
         let mut taken = 0;
         while let Some(update) = next {
-            apply(&mut self.engine, update);
+            self.endpoints.apply(&mut self.engine, update, now);
             taken += 1;
             next = (taken < BATCH).then(|| self.inputs.directory.try_recv().ok()).flatten();
         }
         self.observer.merchants(self.engine.merchants());
-        self.clock.now()
+        now
     }
-}
-
-/// Applies one change of the directory; true when it says that everything was read once.
-pub(super) fn apply(engine: &mut crate::engine::Engine, update: Update) -> bool {
-    match update {
-        Update::Put(merchant) => {
-            let id = merchant.id.clone();
-            engine.handle_merchant(&id, Some(Arc::new(merchant)));
-        }
-        Update::Remove(id) => engine.handle_merchant(&id, None),
-        Update::Refused(error) => {
-            tracing::error!(%error, "an entry of the directory is refused; the one before it stays");
-        }
-        Update::Loaded => return true,
-    }
-    false
 }

@@ -92,7 +92,13 @@ impl Observer {
     }
 
     /// Renews every gauge and the status.
-    pub fn gauges(&self, status: &Status, now: Timestamp, clock: &Clock) {
+    pub fn gauges(
+        &self,
+        status: &Status,
+        now: Timestamp,
+        clock: &Clock,
+        disabled: &(usize, Vec<Value>),
+    ) {
         for source in &self.sources {
             let of_it: Vec<&PartitionStatus> =
                 status.partitions.iter().filter(|one| one.partition.source == *source).collect();
@@ -109,7 +115,10 @@ impl Observer {
             slots.set_class(&class.name, class.in_flight, class.waiting);
         }
         self.metrics.set_clock_skew(clock.skew().as_secs_f64());
-        self.status.send_replace(self.describe(status, now, clock));
+        self.metrics.set_endpoints_disabled(disabled.0);
+        let mut described = self.describe(status, now, clock);
+        described["disabled_endpoints"] = json!({ "count": disabled.0, "first": disabled.1 });
+        self.status.send_replace(described);
     }
 
     /// Renews the lag: records between the committed position and the end of the log.

@@ -9,22 +9,23 @@ use super::{
     Inputs, Worker,
     attempts::Attempts,
     attempts_log::AttemptsLog,
+    endpoints::Endpoints,
     execute::Http,
     files::{self, TooFewFiles},
     health::Watch,
-    input,
     observe::Observer,
     topics_check,
 };
 use crate::{
     clock::Clock,
     config::Config,
-    engine::{Engine, HoldBounds},
+    engine::{Engine, HoldBounds, Patience},
     kafka::{
         self, ClientSettings, TopicNames,
         consumer::Consumer,
         position::FirstStart,
         producer::{Log, Producer},
+        reader::StoredRecord,
         table::{Table, TableInput},
         topics::Finding,
     },
@@ -33,7 +34,7 @@ use crate::{
         directory::{self, Rules, Update},
         vault::{KeysError, Vault},
     },
-    model::{LadderError, Source, Span},
+    model::{LadderError, Revision, Source, Span, Timestamp},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -182,6 +183,11 @@ impl Settings {
         }
     }
 
+    fn patience(&self) -> Patience {
+        let delivery = &self.config.delivery;
+        Patience { gone: delivery.disable_gone_after, failing: delivery.disable_after }
+    }
+
     fn sources(&self) -> Vec<Source> {
         let grades = self.config.topics.grades.grades().iter().copied().map(Source::Grade);
         std::iter::once(Source::Completions).chain(grades).collect()
@@ -227,7 +233,15 @@ pub async fn start(
         topics_check::check(&settings, &grades_read, &kafka, stop).await?;
     }
     let mut engine = Engine::new(settings.engine(cluster));
-    let directory = load_directory(&settings, &kafka, &topics, &shown, &mut engine, stop).await?;
+    let mut endpoints = Endpoints::new(
+        settings.patience(),
+        topics.endpoints(),
+        settings.worker.clone(),
+        clock.now(),
+    );
+    let findings = endpoints.load(&kafka, settings.allow_unsafe, &shown.health, stop).await?;
+    let mut known = Known { engine: &mut engine, endpoints: &mut endpoints, now: clock.now() };
+    let directory = load_directory(&settings, &kafka, &topics, &shown, &mut known, stop).await?;
 
     let log = settings.config.attempts_log.enabled.then(|| Log::new(&kafka)).transpose()?;
     let log = log.map(|log| {
@@ -269,8 +283,9 @@ pub async fn start(
         producer,
         grades_read,
         consumer: Some(consumer),
-        inputs: Inputs { consumer: inputs, delivered, attempted, directory },
+        inputs: Inputs { consumer: inputs, delivered, attempted, directory, findings },
         routes: std::collections::HashMap::new(),
+        endpoints,
         observer,
         watch: Watch::new(shown.health),
         stopping: super::Stopping::default(),
@@ -287,13 +302,20 @@ fn lines(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("- {finding}")).collect::<Vec<_>>().join("\n")
 }
 
+/// What a directory is read into.
+struct Known<'a> {
+    engine: &'a mut Engine,
+    endpoints: &'a mut Endpoints,
+    now: Timestamp,
+}
+
 /// Reads the directory once and leaves it followed.
 async fn load_directory(
     settings: &Settings,
     kafka: &ClientSettings,
     topics: &TopicNames,
     shown: &Shown,
-    engine: &mut Engine,
+    known: &mut Known<'_>,
     stop: &CancellationToken,
 ) -> Result<mpsc::Receiver<Update>, Error> {
     let file = settings.config.directory.file.as_deref();
@@ -310,12 +332,13 @@ async fn load_directory(
             () = stop.cancelled() => return Err(Error::Stopped),
         };
         shown.health.beat();
-        if input::apply(engine, update) {
+        if known.endpoints.apply(known.engine, update, known.now) {
             break;
         }
     }
-    tracing::info!(merchants = engine.merchants(), directory = name, "the directory is loaded");
-    if engine.merchants() == 0 && !settings.allow_empty_directory {
+    let merchants = known.engine.merchants();
+    tracing::info!(merchants, directory = name, "the directory is loaded");
+    if merchants == 0 && !settings.allow_empty_directory {
         return Err(Error::EmptyDirectory(name));
     }
     shown.health.set("directory", None);
@@ -336,10 +359,9 @@ async fn follow_topic(
         while let Some(input) = inputs.recv().await {
             let changes = match input {
                 TableInput::CaughtUp => vec![Update::Loaded],
-                TableInput::Changes(changes) => changes
-                    .into_iter()
-                    .map(|(key, value)| directory::update(Some(&key), value.as_deref(), &rules))
-                    .collect(),
+                TableInput::Changes(changes) => {
+                    changes.into_iter().map(|record| directory_update(&record, &rules)).collect()
+                }
             };
             for change in changes {
                 if updates.send(change).await.is_err() {
@@ -351,8 +373,16 @@ async fn follow_topic(
     Ok(receiver)
 }
 
+fn directory_update(record: &StoredRecord, rules: &Rules) -> Update {
+    let mut update = directory::update(record.key.as_deref(), record.value.as_deref(), rules);
+    if let Update::Put(merchant) = &mut update {
+        merchant.revision = Revision::at(record.coordinates.offset);
+    }
+    update
+}
+
 /// Runs something that blocks for a bounded time; gives up waiting when asked to stop.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     stop: &CancellationToken,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {

@@ -39,19 +39,142 @@ fn the_whole_life_of_an_entry(environment: &[(&str, &str)]) {
     assert_eq!(status(&run(&["merchants", "show", "m_1"], "")), 1);
 }
 
+/// Two operators read the same revision: the first may put over it, the second may not.
+fn a_stale_revision_is_refused(environment: &[(&str, &str)]) {
+    let run = |arguments: &[&str], input: &str| paynotify(arguments, environment, input);
+    let put = |revision: &str, name: &str| {
+        let entry = GOOD.replace("Acme \\u001b[2J", name);
+        run(&["merchants", "put", "--revision", revision, "-"], &entry)
+    };
+    let shown = || -> serde_json::Value {
+        let show = run(&["merchants", "show", "m_1", "--output", "json"], "");
+        serde_json::from_str(&stdout(&show)).unwrap()
+    };
+    let first = put("0", "one");
+    assert_eq!(status(&first), 0, "{}", stderr(&first));
+    let one = shown()["revision"].to_string();
+    assert_eq!(stderr(&first), format!("m_1 is at revision {one}\nput 1, refused 0\n"));
+
+    let second = put(&one, "two");
+    assert_eq!(status(&second), 0, "{}", stderr(&second));
+    let two = shown()["revision"].to_string();
+    assert_ne!(one, two);
+    for stale in [one.as_str(), "0"] {
+        let late = put(stale, "three");
+        let said =
+            format!("merchant m_1 is at revision {two}, not {stale}: somebody has changed it");
+        assert_eq!(status(&late), 1);
+        assert!(stderr(&late).contains(&said), "{}", stderr(&late));
+    }
+    assert_eq!(shown()["name"], "two", "what is refused is not written");
+    let list = run(&["merchants", "list"], "");
+    assert!(stdout(&list).contains(&format!("\"revision\":{two}")), "{}", stdout(&list));
+
+    let both = format!("{GOOD}\n{}\n", GOOD.replace("m_1", "m_2"));
+    let both = run(&["merchants", "put", "--revision", &two, "-"], &both);
+    assert_eq!(status(&both), 2);
+    assert!(stderr(&both).contains("--revision is of one entry, but <stdin> has 2"));
+}
+
+/// A state is an edit like any other: it has a revision, keeps the rest, and may be repeated.
+fn states_are_set(environment: &[(&str, &str)]) {
+    let run = |arguments: &[&str], input: &str| paynotify(arguments, environment, input);
+    let shown = || -> serde_json::Value {
+        let show = run(&["merchants", "show", "m_1", "--output", "json"], "");
+        serde_json::from_str(&stdout(&show)).unwrap()
+    };
+    assert_eq!(status(&run(&["merchants", "put", "-"], GOOD)), 0);
+    let before = shown();
+    let disable = run(&["merchants", "disable", "m_1", "--endpoint", "ep_main"], "");
+    assert_eq!(status(&disable), 0, "{}", stderr(&disable));
+    let disabled = shown();
+    let revision = &disabled["revision"];
+    let said = format!("endpoint ep_main of m_1 is disabled, revision {revision}\n");
+    assert_eq!(stderr(&disable), said);
+    assert_eq!(disabled["endpoints"][0]["state"], "disabled");
+    assert_eq!(disabled["state"], "active");
+    assert_eq!(disabled["endpoints"][0]["secrets"], before["endpoints"][0]["secrets"]);
+
+    let mut revisions = vec![before["revision"].clone(), revision.clone()];
+    for _ in 0..2 {
+        let enable = run(&["merchants", "enable", "m_1", "--endpoint", "ep_main"], "");
+        assert_eq!(status(&enable), 0, "{}", stderr(&enable));
+        assert_eq!(shown()["endpoints"][0]["state"], "active");
+        revisions.push(shown()["revision"].clone());
+    }
+    assert_eq!(status(&run(&["merchants", "disable", "m_1"], "")), 0);
+    assert_eq!(shown()["state"], "disabled");
+    revisions.push(shown()["revision"].clone());
+    let all = revisions.len();
+    revisions.sort_by_key(ToString::to_string);
+    revisions.dedup();
+    assert_eq!(revisions.len(), all, "each has its own, the repeated one too");
+
+    let absent = run(&["merchants", "enable", "m_1", "--endpoint", "ep_other"], "");
+    assert_eq!(status(&absent), 1);
+    assert_eq!(stderr(&absent), "paynotify: merchant m_1 has no endpoint ep_other\n");
+}
+
 #[test]
-fn entries_are_put_shown_and_deleted_on_the_topic() {
+fn states_are_set_on_the_topic() {
+    on_topic(states_are_set);
+}
+
+#[test]
+fn states_are_set_in_a_file() {
+    in_file(states_are_set);
+}
+
+/// With the directory on its topic.
+fn on_topic(test: impl FnOnce(&[(&str, &str)])) {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("payments.completions.merchants", 4, 1).unwrap();
     let servers = cluster.bootstrap_servers();
-    the_whole_life_of_an_entry(&[("PAYNOTIFY_KAFKA__BOOTSTRAP_SERVERS", &servers)]);
+    test(&[("PAYNOTIFY_KAFKA__BOOTSTRAP_SERVERS", &servers)]);
+}
+
+fn in_file(test: impl FnOnce(&[(&str, &str)])) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("merchants.jsonl");
+    test(&[("PAYNOTIFY_DIRECTORY__FILE", file.to_str().unwrap())]);
+}
+
+#[test]
+fn entries_are_put_shown_and_deleted_on_the_topic() {
+    on_topic(the_whole_life_of_an_entry);
 }
 
 #[test]
 fn entries_are_put_shown_and_deleted_in_a_file() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("merchants.jsonl");
-    the_whole_life_of_an_entry(&[("PAYNOTIFY_DIRECTORY__FILE", file.to_str().unwrap())]);
+    in_file(the_whole_life_of_an_entry);
+}
+
+#[test]
+fn an_entry_on_the_topic_is_not_put_over_a_revision_that_was_not_seen() {
+    on_topic(a_stale_revision_is_refused);
+}
+
+#[test]
+fn an_entry_in_a_file_is_not_put_over_a_revision_that_was_not_seen() {
+    in_file(a_stale_revision_is_refused);
+}
+
+/// Both may have looked before either wrote; what is read after the write tells them.
+#[test]
+fn of_two_that_put_over_the_same_revision_at_once_not_both_believe_that_they_alone_did() {
+    on_topic(|environment| {
+        let put = |name: &str| {
+            let entry = GOOD.replace("Acme", name);
+            paynotify(&["merchants", "put", "--revision", "0", "-"], environment, &entry)
+        };
+        let (one, two) = std::thread::scope(|scope| {
+            let one = scope.spawn(|| put("one"));
+            let two = put("two");
+            (one.join().unwrap(), two)
+        });
+        let ended = [status(&one), status(&two)];
+        assert!(ended.contains(&1), "{}{}", stderr(&one), stderr(&two));
+    });
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Replay<'_> {
     fn settle(&mut self) {
         for outcome in self.writer.take() {
             match (outcome.token, outcome.result) {
-                (Sent::Letter(at), Ok(())) => {
+                (Sent::Letter(at), Ok(_)) => {
                     let key = at.to_string();
                     let value = marks::replayed(time::now(), &self.run);
                     self.writer.send(&Outgoing {
@@ -135,7 +135,7 @@ impl Replay<'_> {
                     self.counts.replayed += 1;
                     self.progress();
                 }
-                (Sent::Mark(_), Ok(())) => {}
+                (Sent::Mark(_), Ok(_)) => {}
                 (Sent::Letter(at), Err(error)) => self.refuse(&at, &format!("Kafka: {error}")),
                 (Sent::Mark(at), Err(error)) => {
                     let why = format!("replayed, but the mark failed ({error}): do not repeat it");

@@ -8,7 +8,7 @@ use clap::Args;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 
-use super::{Rules, Store, parse_entry, read, stored};
+use super::{Rules, Store, Stored, parse_entry, read, stored};
 use crate::{
     cli::{output, time},
     merchant::directory::{Rotation, rotated},
@@ -42,7 +42,8 @@ pub(in crate::cli) struct Rotate {
 pub(super) fn rotate(store: &Store<'_>, rules: &Rules, command: &Rotate) -> anyhow::Result<()> {
     let Rotate { merchant, endpoint, id, kind, from, overlap } = command;
     let entry = store.entries()?.remove(merchant);
-    let entry = entry.with_context(|| format!("there is no merchant {merchant}"))?;
+    let Stored { entry, revision } =
+        entry.with_context(|| format!("there is no merchant {merchant}"))?;
     let value = if let Some(file) = from {
         let (name, bytes) = read(file)?;
         let bytes = Zeroizing::new(bytes);
@@ -59,7 +60,7 @@ pub(super) fn rotate(store: &Store<'_>, rules: &Rules, command: &Rotate) -> anyh
     let rotation = Rotation { endpoint, id, kind, value, now, overlap };
     let entry = rotated(&entry, &rotation)?;
     parse_entry(&entry, rules)?;
-    store.put(&[(merchant.clone(), stored(&entry, rules)?)], rules)?;
+    store.put_over(merchant, &stored(&entry, rules)?, rules, revision)?;
     eprintln!(
         "{merchant}/{endpoint} signs with {id} now, and with the keys before it for {overlap}"
     );

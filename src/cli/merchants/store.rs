@@ -1,34 +1,42 @@
 //! Where the directory is kept: its topic, or a file.
 
+mod topic;
+
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 
 use crate::{
-    cli::writer::Writer,
     config::Config,
-    kafka::{Error, TopicNames, producer::Outgoing, reader},
     merchant::directory::{Entry, Rules, file},
-    model::MerchantId,
+    model::{MerchantId, Revision},
 };
+
+use topic::Topic;
 
 /// The directory of this configuration.
 pub(super) struct Store<'a> {
     config: &'a Config,
-    topic: String,
+}
+
+/// An entry as it was written, unchecked.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) entry: Bytes,
+    pub(super) revision: Revision,
 }
 
 impl<'a> Store<'a> {
     pub(super) fn new(config: &'a Config) -> Self {
-        Self { config, topic: TopicNames::new(&config.topics.prefix).merchants() }
+        Self { config }
     }
 
     /// Every entry as it was written, unchecked.
-    pub(super) fn entries(&self) -> anyhow::Result<BTreeMap<MerchantId, Bytes>> {
+    pub(super) fn entries(&self) -> anyhow::Result<BTreeMap<MerchantId, Stored>> {
         match &self.config.directory.file {
             Some(path) => read_file(path),
-            None => self.read_topic(),
+            None => Ok(self.topic().read()?.entries),
         }
     }
 
@@ -43,9 +51,24 @@ impl<'a> Store<'a> {
                 file::put(path, entry, rules)?;
             }
         } else if !entries.is_empty() {
-            self.produce(entries.iter().map(|(merchant, entry)| (merchant, Some(&**entry))))?;
+            let written = entries.iter().map(|(merchant, entry)| (merchant, Some(&**entry)));
+            self.topic().write(written)?;
         }
         Ok(entries.len())
+    }
+
+    /// Writes an entry that was checked, only over the revision `expected`; the new revision.
+    pub(super) fn put_over(
+        &self,
+        merchant: &MerchantId,
+        entry: &[u8],
+        rules: &Rules,
+        expected: Revision,
+    ) -> anyhow::Result<Revision> {
+        match &self.config.directory.file {
+            Some(path) => Ok(file::put_over(path, entry, rules, expected)?),
+            None => self.topic().write_over(merchant, entry, expected),
+        }
     }
 
     /// Deletes an entry; whether there was one.
@@ -53,54 +76,20 @@ impl<'a> Store<'a> {
         if let Some(path) = &self.config.directory.file {
             return Ok(file::delete(path, merchant)?);
         }
-        let found = self.read_topic()?.contains_key(merchant);
+        let topic = self.topic();
+        let found = topic.read()?.entries.contains_key(merchant);
         if found {
-            self.produce(std::iter::once((merchant, None)))?;
+            topic.write(std::iter::once((merchant, None)))?;
         }
         Ok(found)
     }
 
-    fn read_topic(&self) -> anyhow::Result<BTreeMap<MerchantId, Bytes>> {
-        let mut entries = BTreeMap::new();
-        reader::scan(&self.config.kafka.client_settings(), &self.topic, |read| {
-            let key = read.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-            let Some(merchant) = key.and_then(|key| MerchantId::parse(key).ok()) else {
-                return Ok::<_, Error>(());
-            };
-            match read.value {
-                Some(entry) => entries.insert(merchant, entry),
-                None => entries.remove(&merchant),
-            };
-            Ok(())
-        })?;
-        Ok(entries)
-    }
-
-    fn produce<'r>(
-        &self,
-        records: impl Iterator<Item = (&'r MerchantId, Option<&'r [u8]>)>,
-    ) -> anyhow::Result<()> {
-        reader::require(&self.config.kafka.client_settings(), &self.topic)?;
-        let mut writer = Writer::new(self.config)?;
-        for (merchant, value) in records {
-            writer.send(&Outgoing {
-                token: merchant.clone(),
-                topic: &self.topic,
-                partition: None,
-                key: Some(merchant.as_str().as_bytes()),
-                value,
-                headers: Vec::new(),
-            });
-        }
-        writer.finish();
-        for outcome in writer.take() {
-            outcome.result.with_context(|| format!("merchant {} is not written", outcome.token))?;
-        }
-        Ok(())
+    fn topic(&self) -> Topic<'a> {
+        Topic::new(self.config)
     }
 }
 
-fn read_file(path: &Path) -> anyhow::Result<BTreeMap<MerchantId, Bytes>> {
+fn read_file(path: &Path) -> anyhow::Result<BTreeMap<MerchantId, Stored>> {
     let text = fs::read(path).with_context(|| {
         format!("cannot read {}; check directory.file and its permissions", path.display())
     })?;
@@ -108,7 +97,11 @@ fn read_file(path: &Path) -> anyhow::Result<BTreeMap<MerchantId, Bytes>> {
     let mut entries = BTreeMap::new();
     for (number, line) in (1..).zip(lines).filter(|(_, line): &(u64, &[u8])| !line.is_empty()) {
         match Entry::parse(line) {
-            Ok(entry) => drop(entries.insert(entry.merchant_id, Bytes::copy_from_slice(line))),
+            Ok(entry) => {
+                let stored =
+                    Stored { entry: Bytes::copy_from_slice(line), revision: file::revision(line) };
+                entries.insert(entry.merchant_id, stored);
+            }
             Err(error) => {
                 let line = format!("{}:{number}: unreadable: {error}", path.display());
                 eprintln!("{}", crate::cli::text::escape(&line));

@@ -34,6 +34,11 @@ fn in_an_outage_attempts_trickle_and_are_not_counted_and_nothing_is_given_up() {
     let route = given.routes.pop().unwrap();
     assert_eq!(route.to, Destination::Grade(grade(5)));
     assert_eq!((route.envelope.attempts, route.envelope.parked), (0, 1));
+    let mut counted = given.reports.iter().filter_map(|report| match report {
+        Report::Delivery(one) => one.answer.as_ref().map(|answer| answer.counts),
+        Report::EventResolved { .. } => None,
+    });
+    assert_eq!(counted.next_back(), Some(false), "nor do they count against the endpoint");
 }
 
 #[test]

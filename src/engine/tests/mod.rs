@@ -5,6 +5,7 @@ mod scenario;
 mod assignment;
 mod brake;
 mod commit;
+mod endpoint_health;
 mod fan_out;
 mod hold;
 mod isolation;

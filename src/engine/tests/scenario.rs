@@ -80,6 +80,7 @@ pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
         id: EndpointId::parse(id).unwrap(),
         url: url::Url::parse("https://shop.example/hooks").unwrap(),
         state: State::Active,
+        disabled: None,
         events: Vec::new(),
         policy,
         authorization: None,
@@ -91,6 +92,7 @@ pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
 pub fn merchant(id: &str, endpoints: Vec<Endpoint>) -> Merchant {
     Merchant {
         id: MerchantId::parse(id).unwrap(),
+        revision: Revision::NONE,
         name: id.to_owned(),
         state: State::Active,
         notify_url_hosts: Vec::new(),

@@ -32,6 +32,7 @@ fn endpoint(dialect: Dialect, secrets: Vec<Secret>) -> Endpoint {
         id: EndpointId::parse("e").unwrap(),
         url: url::Url::parse("https://shop.example/hooks?order=1").unwrap(),
         state: State::Active,
+        disabled: None,
         events: Vec::new(),
         policy: Policy { dialect, ..Policy::default() },
         authorization: None,

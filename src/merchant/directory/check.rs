@@ -22,7 +22,7 @@ pub use self::{
     url::event_filter,
 };
 use super::{EndpointEntry, Entry, Error, Rules};
-use crate::model::{Endpoint, Merchant, MerchantId};
+use crate::model::{Endpoint, Merchant, MerchantId, Revision};
 
 const ENDPOINTS: usize = 32;
 const FILTERS: usize = 64;
@@ -65,6 +65,7 @@ fn checked(entry: Entry, rules: &Rules) -> Checked<Merchant> {
     }
     Ok(Merchant {
         id: merchant_id,
+        revision: Revision::NONE,
         name,
         state: entry.state,
         notify_url_hosts: entry.notify_url_hosts,
@@ -92,6 +93,7 @@ fn endpoint(entry: EndpointEntry, merchant: &MerchantId, rules: &Rules) -> Check
         id: entry.id,
         url,
         state: entry.state,
+        disabled: None,
         events,
         authorization: shown.authorization,
         certificate: shown.certificate,

@@ -32,6 +32,8 @@ pub struct Entry {
     /// Hosts that `notify_url` of an event may name.
     #[serde(default)]
     pub notify_url_hosts: Vec<String>,
+    /// When a command last set a state; nothing follows from it, but a change is a change.
+    pub updated_at: Option<Timestamp>,
     /// Where to send.
     pub endpoints: Vec<EndpointEntry>,
 }
@@ -198,6 +200,7 @@ pub fn redacted(entry: &Entry) -> Value {
         "name": entry.name,
         "state": entry.state,
         "notify_url_hosts": entry.notify_url_hosts,
+        "updated_at": entry.updated_at,
         "endpoints": endpoints,
     })
 }

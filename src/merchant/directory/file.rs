@@ -5,10 +5,12 @@ mod watch;
 
 use std::{collections::HashMap, fs, io, path::Path};
 
-use super::{Error, LineError, Rules, entry, parse_entry};
-use crate::model::{Merchant, MerchantId};
+use sha2::{Digest as _, Sha256};
 
-pub use edit::{EditError, delete, put};
+use super::{Error, LineError, Rules, entry, parse_entry};
+use crate::model::{Merchant, MerchantId, Revision};
+
+pub use edit::{EditError, Stale, delete, put, put_over};
 pub use watch::watch;
 
 /// Bytes of the whole file at most.
@@ -37,7 +39,7 @@ fn parse(text: &[u8], rules: &Rules) -> (Vec<(MerchantId, Merchant)>, Vec<LineEr
     let mut lines: HashMap<MerchantId, u64> = HashMap::new();
     for (number, line) in numbered(text) {
         let line_error = |error| LineError { line: Some(number), error };
-        let merchant = match parse_entry(line, rules) {
+        let mut merchant = match parse_entry(line, rules) {
             Ok(merchant) => merchant,
             Err(error) => {
                 refused.push(line_error(error));
@@ -49,11 +51,17 @@ fn parse(text: &[u8], rules: &Rules) -> (Vec<(MerchantId, Merchant)>, Vec<LineEr
             let error = Error::new("merchant_id", what, "keep one line for each merchant");
             refused.push(line_error(Error { merchant: Some(merchant.id), ..error }));
         } else {
+            merchant.revision = revision(line);
             lines.insert(merchant.id.clone(), number);
             merchants.push((merchant.id.clone(), merchant));
         }
     }
     (merchants, refused)
+}
+
+/// The revision of a line, without the white space around it.
+pub fn revision(line: &[u8]) -> Revision {
+    Revision::of_digest(Sha256::digest(line.trim_ascii()).into())
 }
 
 /// Lines that are not blank, with their numbers from 1.

@@ -50,6 +50,7 @@ fn attempt(id: u64, number: u32) -> Attempt {
             id: EndpointId::parse("ep").unwrap(),
             url: url::Url::parse("https://shop.example/").unwrap(),
             state: State::Active,
+            disabled: None,
             events: Vec::new(),
             policy: Policy::default(),
             authorization: None,
