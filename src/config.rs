@@ -38,7 +38,10 @@ use reader::Reader;
 
 use crate::{
     kafka::topics,
-    merchant::{directory::Schedules, vault::KeySource},
+    merchant::{
+        directory::{self, Rules, Schedules},
+        vault::{KeySource, KeysError, Vault},
+    },
 };
 
 /// The file that is read when none is named, if it is there.
@@ -160,6 +163,18 @@ impl Config {
             (!words.is_empty()).then(|| KeySource::Command(words.clone()))
         };
         file.or_else(command).or_else(|| directory.keys.text().map(KeySource::Text))
+    }
+
+    /// What entries of the directory are held against; reads the keys of merchants' secrets.
+    pub fn rules(&self) -> Result<Rules, KeysError> {
+        Ok(Rules {
+            defaults: directory::Defaults(self.defaults.policy.clone()),
+            allow_http: self.delivery.allow_http,
+            schedules: self.schedules(),
+            classes: self.scheduling.names(),
+            guard: self.delivery.guard(),
+            vault: self.key_source().as_ref().map(Vault::new).transpose()?,
+        })
     }
 
     /// What schedules are held against under this configuration.

@@ -1,6 +1,7 @@
-//! `paynotify merchants list | show | put | enable | disable | rotate-secret | rewrap | delete`: the
-//! directory, on its topic or in `directory.file`.
+//! `paynotify merchants list | show | put | enable | disable | rotate-secret | rewrap | ping | delete`:
+//! the directory, on its topic or in `directory.file`.
 
+mod ping;
 mod rotate;
 mod state;
 mod store;
@@ -17,11 +18,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    config::Config,
-    merchant::{
-        directory::{self, Defaults, Entry, Rules, parse_entry, redacted, seal_entry},
-        vault::Vault,
-    },
+    merchant::directory::{self, Entry, Rules, parse_entry, redacted, seal_entry},
     model::{MerchantId, Revision, State},
     schema,
 };
@@ -62,6 +59,8 @@ pub(super) enum Command {
     Enable(state::Which),
     /// Set a merchant or an endpoint not to be sent to: its events become dead letters
     Disable(state::Which),
+    /// Send a signed test event to a merchant's endpoints, to each at most once a second
+    Ping(ping::Ping),
     /// Delete a merchant's entry
     Delete {
         /// Which merchant
@@ -85,28 +84,18 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
     match command {
         Command::List(output) => list(&store, output.format()),
         Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
-        Command::RotateSecret(command) => rotate::rotate(&store, &rules(&config)?, command),
-        Command::Rewrap => rewrap(&store, &rules(&config)?),
-        Command::Put { file, revision } => put(&store, &rules(&config)?, file, *revision),
-        Command::Enable(which) => state::set(&store, &rules(&config)?, which, State::Active),
-        Command::Disable(which) => state::set(&store, &rules(&config)?, which, State::Disabled),
+        Command::RotateSecret(command) => rotate::rotate(&store, &config.rules()?, command),
+        Command::Rewrap => rewrap(&store, &config.rules()?),
+        Command::Put { file, revision } => put(&store, &config.rules()?, file, *revision),
+        Command::Enable(which) => state::set(&store, &config.rules()?, which, State::Active),
+        Command::Disable(which) => state::set(&store, &config.rules()?, which, State::Disabled),
+        Command::Ping(command) => ping::ping(&store, &config, command),
         Command::Delete { merchant } => {
             anyhow::ensure!(store.delete(merchant)?, "there is no merchant {merchant}");
             eprintln!("deleted {merchant}");
             Ok(())
         }
     }
-}
-
-fn rules(config: &Config) -> anyhow::Result<Rules> {
-    Ok(Rules {
-        defaults: Defaults(config.defaults.policy.clone()),
-        allow_http: config.delivery.allow_http,
-        schedules: config.schedules(),
-        classes: config.scheduling.names(),
-        guard: config.delivery.guard(),
-        vault: config.key_source().as_ref().map(Vault::new).transpose()?,
-    })
 }
 
 fn list(store: &Store<'_>, format: Format) -> anyhow::Result<()> {

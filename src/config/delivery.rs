@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     merchant::{
+        client::ClientSettings,
         guard::{self, Guard, Ports},
         proxy::Proxy,
         trust::{self, TrustStore},
@@ -85,6 +86,21 @@ impl Delivery {
         let (allow, deny) = (self.allow_addresses.clone(), self.deny_addresses.clone());
         let guard = Guard::new(allow, deny, self.ports.clone());
         if self.proxy.is_some() { guard.behind_proxy() } else { guard }
+    }
+
+    /// How merchants are dialled; `excerpts` keeps the beginning of failing answers for operators.
+    pub fn client_settings(&self, excerpts: bool) -> ClientSettings {
+        ClientSettings {
+            allow_http: self.allow_http,
+            guard: self.guard(),
+            proxy: self.proxy.clone(),
+            trust_store: self.trust_store.clone(),
+            max_connections: self.max_connections as usize,
+            max_idle_per_host: self.max_idle_per_host as usize,
+            idle_timeout: self.idle_timeout,
+            excerpts,
+            ..ClientSettings::default()
+        }
     }
 
     fn read_pool(&mut self, reader: &mut Reader) {

@@ -32,7 +32,7 @@ use crate::{
     merchant::{
         client::{self, Client},
         directory::{self, Rules, Update},
-        vault::{KeysError, Vault},
+        vault::KeysError,
     },
     model::{LadderError, Revision, Source, Span, Timestamp},
     telemetry::{health::Health, metrics::Metrics},
@@ -149,14 +149,7 @@ impl Settings {
                  `paynotify merchants rewrap`"
             );
         }
-        Ok(Rules {
-            defaults: directory::Defaults(self.config.defaults.policy.clone()),
-            allow_http: self.config.delivery.allow_http,
-            schedules: self.config.schedules(),
-            classes: self.config.scheduling.names(),
-            guard: self.config.delivery.guard(),
-            vault: keys.as_ref().map(Vault::new).transpose()?,
-        })
+        Ok(self.config.rules()?)
     }
 
     fn engine(&self, cluster: String) -> crate::engine::Settings {
@@ -248,17 +241,8 @@ pub async fn start(
         let excerpts = settings.config.attempts_log.excerpts;
         AttemptsLog::new(log, topics.attempts(), settings.worker.clone(), excerpts)
     });
-    let client = Client::new(&client::ClientSettings {
-        allow_http: settings.config.delivery.allow_http,
-        guard: settings.config.delivery.guard(),
-        proxy: settings.config.delivery.proxy.clone(),
-        trust_store: settings.config.delivery.trust_store.clone(),
-        excerpts: settings.config.attempts_log.excerpts,
-        max_connections: settings.config.delivery.max_connections as usize,
-        max_idle_per_host: settings.config.delivery.max_idle_per_host as usize,
-        idle_timeout: settings.config.delivery.idle_timeout,
-        ..client::ClientSettings::default()
-    })?;
+    let excerpts = settings.config.attempts_log.excerpts;
+    let client = Client::new(&settings.config.delivery.client_settings(excerpts))?;
     let (consumer, inputs) = {
         let (topics, clock) = (topics.clone(), clock.clone());
         let (ladder, first) = (grades_read.clone(), settings.first_start);

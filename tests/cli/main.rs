@@ -3,6 +3,7 @@
 mod dlq;
 mod files;
 mod merchants;
+mod ping;
 
 use std::{
     io::Write as _,
