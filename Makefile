@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test test-schedule bench bench-isolation fmt lint
+.PHONY: help setup demo test test-schedule bench bench-isolation bench-directory fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -31,6 +31,10 @@ bench: ## deliveries per second beside a bare HTTP client; writes target/bench/s
 bench-isolation: ## what healthy merchants feel of others; writes target/bench/isolation.json
 	@tools/setup build kafka
 	cargo bench --bench isolation
+
+bench-directory: ## a directory of a million merchants; writes target/bench/directory.json
+	@tools/setup build kafka
+	cargo bench --bench directory
 
 fmt: ## format the sources
 	cargo fmt --all

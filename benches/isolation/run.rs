@@ -129,7 +129,7 @@ impl Bench {
              topics.prefix = {prefix:?}\ntopics.grades = [\"5s\", \"15s\"]\n\
              parking.longest_grade = \"15s\"\ndefaults.policy.timeout = {TIMEOUT:?}\n\
              defaults.policy.intervals = [{}]\ndirectory.file = \"{}\"\n\
-             delivery.max_in_flight = 2048\ndelivery.max_connections = 4096\ndelivery.allow_http = true\n\
+             delivery.max_in_flight = 2048\ndelivery.max_connections = 4096\ndelivery.max_idle_per_host = 4096\ndelivery.allow_http = true\n\
              delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
              scheduling.classes.gold.reserved = 0.5\nscheduling.classes.bulk.max_share = 0.5\n\
              admin.listen = \"127.0.0.1:0\"\nshutdown.grace = \"5s\"\n",

@@ -46,10 +46,19 @@ impl Cpu {
 
 /// The most memory that the process ever had resident, in MiB.
 pub fn peak_mib(pid: u32) -> anyhow::Result<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+/// The memory that the process has resident now, in MiB.
+pub fn resident_mib(pid: u32) -> anyhow::Result<f64> {
+    memory_mib(pid, "VmRSS:")
+}
+
+fn memory_mib(pid: u32, name: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kib: f64 = kib.context("/proc tells the peak of memory")?.trim().parse()?;
+    let kib: f64 = kib.context("/proc tells the memory of a process")?.trim().parse()?;
     Ok(kib / 1024.0)
 }
 

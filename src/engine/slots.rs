@@ -41,6 +41,9 @@ pub struct Spot {
 #[derive(Debug)]
 pub struct Slots {
     limit: usize,
+    /// As configured: how many in all, those that nobody reserved, and those for suspects.
+    all: usize,
+    common: usize,
     suspects_limit: usize,
     in_flight: usize,
     suspects: usize,
@@ -54,6 +57,8 @@ pub struct Slots {
 struct Share {
     class: Class,
     in_flight: usize,
+    /// Of them, attempts of endpoints under suspicion.
+    suspects: usize,
     startable: usize,
     lines: [BTreeMap<Turn, LaneId>; 3],
 }
@@ -75,16 +80,21 @@ pub struct Demand {
 }
 
 impl Slots {
-    /// `limit` in all, of which endpoints under suspicion may take `suspects`.
+    /// `limit` in all, of which endpoints under suspicion may take `suspects`, and no greater part of
+    /// any reserve, of what nobody reserved, or of what a class may have at most.
     pub fn new(limit: usize, suspects: usize, classes: &[Class]) -> Self {
         let share = |class: &Class| Share {
             class: class.clone(),
             in_flight: 0,
+            suspects: 0,
             startable: 0,
             lines: Default::default(),
         };
+        let reserved: usize = classes.iter().map(|class| class.reserved).sum();
         Self {
             limit,
+            all: limit,
+            common: limit.saturating_sub(reserved),
             suspects_limit: suspects,
             in_flight: 0,
             suspects: 0,
@@ -126,6 +136,7 @@ impl Slots {
         share.startable += demand.startable;
         self.in_flight += demand.in_flight;
         if trust == Trust::Suspect {
+            share.suspects += demand.in_flight;
             self.suspects += demand.in_flight;
         }
     }
@@ -137,6 +148,7 @@ impl Slots {
         share.startable -= demand.startable;
         self.in_flight -= demand.in_flight;
         if trust == Trust::Suspect {
+            share.suspects -= demand.in_flight;
             self.suspects -= demand.in_flight;
         }
     }
@@ -155,17 +167,26 @@ impl Slots {
         let count = self.classes.len();
         let kept: usize =
             self.classes.iter().map(|share| share.in_flight.max(share.class.reserved)).sum();
+        let common_for_suspects = self.suspects_in_common() < self.for_suspects(self.common);
         for part in [Part::Own, Part::Common, Part::Lent] {
             for step in 0..count {
                 let place = (self.first + step) % count;
                 let share = &self.classes[place];
-                let (may, least) = match part {
-                    Part::Own => (share.in_flight < share.class.reserved, Trust::Suspect),
-                    Part::Common => (kept < self.limit, Trust::Suspect),
+                let (may, for_suspects) = match part {
+                    Part::Own => {
+                        let reserved = share.class.reserved;
+                        (share.in_flight < reserved, share.suspects < self.for_suspects(reserved))
+                    }
+                    Part::Common => (kept < self.limit, common_for_suspects),
                     // Whoever wanted a part of its own has it by now.
-                    Part::Lent => (true, Trust::Warm),
+                    Part::Lent => (true, false),
                 };
-                if let Some(lane) = self.first_of(share, may, least) {
+                let least = match part {
+                    Part::Lent => Trust::Warm,
+                    _ if for_suspects && self.has_room_for_suspects(share) => Trust::Suspect,
+                    _ => Trust::Cold,
+                };
+                if let Some(lane) = Self::first_of(share, may, least) {
                     return Some((lane, place));
                 }
             }
@@ -213,14 +234,31 @@ impl Slots {
         })
     }
 
+    fn has_room_for_suspects(&self, share: &Share) -> bool {
+        let most = self.for_suspects(share.class.most);
+        self.suspects < self.suspects_limit && share.suspects < most
+    }
+
+    /// Those that are more than their class's reserve has for them.
+    fn suspects_in_common(&self) -> usize {
+        let own = |share: &Share| self.for_suspects(share.class.reserved);
+        self.classes.iter().map(|share| share.suspects.saturating_sub(own(share))).sum()
+    }
+
+    /// How many of so many slots endpoints under suspicion may take: one at least, or nothing would
+    /// ever clear them.
+    fn for_suspects(&self, slots: usize) -> usize {
+        let part = slots.min(self.all) * self.suspects_limit / self.all.max(1);
+        part.max(usize::from(slots > 0))
+    }
+
     /// The first lane of a class, up to a degree of trust, if it may have more slots.
-    fn first_of(&self, share: &Share, may: bool, least: Trust) -> Option<LaneId> {
+    fn first_of(share: &Share, may: bool, least: Trust) -> Option<LaneId> {
         if !may || share.in_flight >= share.class.most {
             return None;
         }
-        let lines = [Trust::Warm, Trust::Cold, Trust::Suspect].into_iter().filter(|trust| {
-            *trust <= least && (*trust != Trust::Suspect || self.suspects < self.suspects_limit)
-        });
+        let lines = [Trust::Warm, Trust::Cold, Trust::Suspect].into_iter();
+        let lines = lines.filter(|trust| *trust <= least);
         let firsts = lines.filter_map(|trust| share.lines[trust as usize].first_key_value());
         firsts.min_by_key(|(turn, _)| **turn).map(|(_, lane)| *lane)
     }

@@ -53,6 +53,31 @@ fn endpoints_under_suspicion_share_a_part_of_the_slots() {
 }
 
 #[test]
+fn suspects_never_take_all_that_unknown_endpoints_may_have() {
+    // Half is reserved by a class that is idle, and only those that answered last may borrow of it.
+    let classes = [class("standard", 0, 10), class("vip", 5, 10)];
+    let mut slots = Slots::new(10, 5, &classes);
+    let lanes = [(0, Trust::Suspect), (0, Trust::Cold)];
+    with(&mut slots, &lanes[..1]);
+    assert_eq!(given_out(&mut slots, &lanes).len(), 2, "half of what nobody reserved");
+    let turn = slots.turn(id(0), NOW, 1);
+    slots.enter(Spot { class: id(0), trust: Trust::Cold, turn }, 1);
+    let given = given_out(&mut slots, &lanes);
+    assert_eq!((count(&given, 0), count(&given, 1)), (0, 3));
+}
+
+#[test]
+fn suspects_of_a_class_leave_a_part_of_its_reserve_and_of_its_largest_share() {
+    let classes = [class("standard", 0, 10), class("vip", 4, 10), class("bulk", 0, 2)];
+    let mut slots = Slots::new(10, 5, &classes);
+    let lanes = [(0, Trust::Suspect), (1, Trust::Suspect), (2, Trust::Suspect)];
+    with(&mut slots, &lanes);
+    let given = given_out(&mut slots, &lanes);
+    assert_eq!(given.len(), 5, "{given:?}");
+    assert!(count(&given, 1) >= 2 && count(&given, 2) == 1, "{given:?}");
+}
+
+#[test]
 fn a_class_gets_its_reserve_and_no_more_than_its_share() {
     let classes = [class("standard", 0, 8), class("vip", 4, 10)];
     let mut slots = Slots::new(10, 10, &classes);
