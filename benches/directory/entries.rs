@@ -13,6 +13,8 @@ use serde_json::json;
 
 use super::support::{receiver::LIVE, time, topics};
 
+/// Delay topics on which the schedules of the entries are composed.
+pub const GRADES: [&str; 4] = ["5s", "30s", "10m", "1h"];
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Whether a merchant's events are sent.
@@ -34,7 +36,7 @@ pub struct Writer {
 impl Writer {
     /// Creates the topics.
     pub fn new(bootstrap: &str, prefix: &str, receiver: SocketAddr) -> anyhow::Result<Self> {
-        topics::create(bootstrap, prefix, &["5s"])?;
+        topics::create(bootstrap, prefix, &GRADES)?;
         let producer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("enable.idempotence", "true")

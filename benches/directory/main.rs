@@ -20,7 +20,7 @@ use serde_json::json;
 
 use self::{
     admin::Admin,
-    entries::{State, Writer},
+    entries::{GRADES, State, Writer},
     support::{
         kafka::broker,
         process,
@@ -132,7 +132,7 @@ fn load(bootstrap: &str, prefix: &str, directory: &Path) -> anyhow::Result<Loade
     let admin = Admin::free()?;
     let config = format!(
         "kafka.bootstrap_servers = {bootstrap:?}\nkafka.group = {prefix:?}\n\
-         topics.prefix = {prefix:?}\ntopics.grades = [\"5s\"]\nparking.longest_grade = \"5s\"\n\
+         topics.prefix = {prefix:?}\ntopics.grades = {GRADES:?}\nparking.longest_grade = \"1h\"\n\
          defaults.policy.intervals = [\"5s\"]\ndelivery.allow_http = true\n\
          delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
          admin.listen = \"{}\"\nshutdown.grace = \"5s\"\n",
@@ -157,14 +157,13 @@ fn load(bootstrap: &str, prefix: &str, directory: &Path) -> anyhow::Result<Loade
     Ok(Loaded { worker, ready, waited_for, rss_mib, peak_mib })
 }
 
-/// From the write of an entry until an event goes where it says: events of a merchant that is disabled
-/// are sent all the while, and the first after it is enabled is delivered.
+/// From before the write of an entry until an event is delivered as it says: a merchant that was
+/// disabled is enabled.
 fn change(writer: &mut Writer, receiver: &mut Receiver, merchant: u64) -> anyhow::Result<Duration> {
     let before = receiver.stats()?.acknowledged;
-    writer.publish(merchant)?;
+    let written = Instant::now();
     writer.write(merchant, State::Active)?;
     writer.flush()?;
-    let written = Instant::now();
     while receiver.stats()?.acknowledged == before {
         anyhow::ensure!(written.elapsed() < CHANGE, "a change has no effect after {CHANGE:?}");
         writer.publish(merchant)?;
