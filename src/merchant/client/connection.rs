@@ -28,6 +28,9 @@ const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// Bytes that a merchant may send ahead on one stream, and on one connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// Reads in a row before others have their turn. What h2 has read of interim answers piles up until
+/// whoever waits for the response throws it away.
+const READS: u8 = 8;
 /// A connection that nobody holds may say goodbye for so long.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -54,7 +57,7 @@ impl Connection {
         let (sender, driver) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
-            .handshake(Counted { io, _permit: permit })
+            .handshake(Counted { io, reads: 0, _permit: permit })
             .await?;
         // What goes wrong is told to whoever waits for the response.
         let driver = async move { drop(driver.await) };
@@ -70,7 +73,7 @@ impl Connection {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_LIST)
-            .handshake(Counted { io, _permit: permit })
+            .handshake(Counted { io, reads: 0, _permit: permit })
             .await?;
         let driver = async move { drop(driver.await) };
         tasks.execute(driver);
@@ -168,6 +171,8 @@ impl<T: Read + Write + Unpin + Send + 'static> Io for T {}
 /// Counts among the open connections for as long as the file is open.
 struct Counted<T> {
     io: T,
+    /// Reads in a row that brought something.
+    reads: u8,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -177,7 +182,14 @@ impl<T: Read + Unpin> Read for Counted<T> {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        if self.reads == READS {
+            self.reads = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        self.reads = if read.is_ready() { self.reads + 1 } else { 0 };
+        read
     }
 }
 
