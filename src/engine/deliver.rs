@@ -18,6 +18,10 @@ use crate::{
 /// Id of the endpoint that stands for an event's own `notify_url`.
 const NOTIFY_URL: &str = "notify_url";
 
+/// Records that wait for more than a slot hold no more than this part of the bytes: grades may hold
+/// half, and attempts that hang some more.
+const BLOCKED_BYTES: usize = 8;
+
 /// So long a delivery waits for a probe before it is parked.
 const PATIENCE: Span = Span::from_secs(1);
 
@@ -182,6 +186,7 @@ impl Engine {
             return;
         };
         let partition = delivery.record.partition;
+        let bytes = delivery.record.content.size();
         let limits = Limits::from(&endpoint.policy);
         let (lane, wake) = self.lanes.lane(now, key, partition.index, limits);
         let accepted = delivery.envelope.accepted;
@@ -189,7 +194,7 @@ impl Engine {
         delivery.stage = Stage::Queued(place);
         delivery.queued = now;
         self.look_later(lane, wake);
-        let wake = self.lanes.push(now, place);
+        let wake = self.lanes.push(now, place, bytes);
         self.look_later(lane, wake);
         self.unbalanced.insert(partition);
         // An older delivery takes the place of a fresher one.
@@ -217,8 +222,12 @@ impl Engine {
         self.park_on(now, place.delivery, grade, ParkReason::FullLane);
     }
 
-    /// Keeps blocked records from holding more than half of a partition's bound.
+    /// Keeps blocked records from holding more than half of a partition's bound, and all of them from
+    /// holding more than their part of the bytes.
     pub(super) fn balance(&mut self, now: Timestamp) {
+        if self.unbalanced.is_empty() {
+            return;
+        }
         let half = self.settings.hold.records / 2;
         while let Some(partition) = self.unbalanced.pop_first() {
             if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
@@ -228,13 +237,28 @@ impl Engine {
                 let Some(place) = self.lanes.newest_of_longest(partition) else {
                     break;
                 };
-                if self.lanes.wants_slots_alone(place.lane) {
-                    self.lanes.remove(place);
-                    self.park(now, place.delivery, ParkReason::Class);
-                } else {
-                    self.spill(now, place);
-                }
+                self.put_back(now, place);
             }
+        }
+        let bytes = self.settings.hold.bytes / BLOCKED_BYTES;
+        while self.held.total() > bytes && self.lanes.blocked_bytes() > bytes {
+            let Some((partition, place)) = self.lanes.newest_of_heaviest() else {
+                break;
+            };
+            // What is given back is left to the next owner.
+            if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
+                break;
+            }
+            self.put_back(now, place);
+        }
+    }
+
+    fn put_back(&mut self, now: Timestamp, place: Place) {
+        if self.lanes.wants_slots_alone(place.lane) {
+            self.lanes.remove(place);
+            self.park(now, place.delivery, ParkReason::Class);
+        } else {
+            self.spill(now, place);
         }
     }
 

@@ -103,11 +103,12 @@ impl FairQueue {
         self.lanes.get(id)
     }
 
-    /// Puts a delivery into its lane, which may want to be looked at then ([`FairQueue::look`]).
-    pub fn push(&mut self, now: Timestamp, place: Place) -> Option<Timestamp> {
+    /// Puts a delivery into its lane, which may want to be looked at then ([`FairQueue::look`]). Its
+    /// record costs so many bytes to hold.
+    pub fn push(&mut self, now: Timestamp, place: Place, bytes: usize) -> Option<Timestamp> {
         let (breaker, mut wake) = (self.breaker, None);
         self.change(place.lane, |lane| {
-            lane.push(now, place.waits(), &breaker);
+            lane.push(now, place.waits(), bytes, &breaker);
             wake = lane.arrange(now);
         });
         wake
@@ -215,7 +216,23 @@ impl FairQueue {
         let Some(blocked) = self.blocked.get(&partition) else {
             return 0;
         };
-        blocked.count(|group| self.holds_back(group))
+        blocked.load(|group| self.holds_back(group)).records
+    }
+
+    /// Bytes of records of all partitions that wait for more than a slot.
+    pub fn blocked_bytes(&self) -> usize {
+        let held_back = |group| self.holds_back(group);
+        self.blocked.values().map(|blocked| blocked.load(held_back).bytes).sum()
+    }
+
+    /// The newest delivery of the blocked lane that holds most bytes, and its partition.
+    pub fn newest_of_heaviest(&self) -> Option<(Partition, Place)> {
+        let heaviest = self.blocked.iter().filter_map(|(partition, blocked)| {
+            let (bytes, lane) = blocked.heaviest(|group| self.holds_back(group))?;
+            Some((bytes, *partition, lane))
+        });
+        let (_, partition, lane) = heaviest.max()?;
+        Some((partition, self.newest(lane, Some(partition.source))?))
     }
 
     /// A partition of which more or less is blocked than when it was last given here.
@@ -318,14 +335,14 @@ impl FairQueue {
         if group != Group::Blocked && !self.slots.has_reserves() {
             return;
         }
-        for (source, count) in lane.waiting.by_source() {
+        for (source, load) in lane.waiting.by_source() {
             let partition = Partition { source, index: lane.index };
             self.changed.insert(partition);
             let blocked = self.blocked.entry(partition).or_default();
             if add {
-                blocked.add(group, count, id);
+                blocked.add(group, load, id);
             } else {
-                blocked.remove(group, count, id);
+                blocked.remove(group, load, id);
                 if blocked.is_empty() {
                     self.blocked.remove(&partition);
                 }

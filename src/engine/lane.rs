@@ -191,9 +191,9 @@ impl Lane {
         self.credit = self.credit.saturating_add(self.limits.weight.tenths());
     }
 
-    /// Adds a delivery that waits.
-    pub fn push(&mut self, now: Timestamp, waits: Waits, breaker: &BreakerSettings) {
-        self.waiting.push(waits);
+    /// Adds a delivery that waits, with the bytes of its record.
+    pub fn push(&mut self, now: Timestamp, waits: Waits, bytes: usize, breaker: &BreakerSettings) {
+        self.waiting.push(waits, bytes);
         if self.room == 0 {
             self.weigh(now, breaker);
         }

@@ -112,6 +112,23 @@ fn an_older_delivery_that_returns_takes_the_place_of_a_fresher_one() {
 }
 
 #[test]
+fn large_events_of_a_merchant_that_hangs_leave_the_bytes_to_the_others() {
+    let size = Scenario::new().record(completions(0), Offset(0), "acme", |_| ()).content.size();
+    let mut settings = settings();
+    // 64 records and what they cost beside their bytes: without a bound for what is blocked, the
+    // merchant that hangs would hold all of it.
+    settings.hold = HoldBounds { records: 1_000, bytes: 64 * size };
+    let mut given = Scenario::with(settings);
+    for _ in 0..40 {
+        given.read(completions(0), "acme");
+    }
+    assert_eq!(given.attempts.len(), 8, "its cap; they hang");
+    assert_eq!(given.routes.len(), 24, "an eighth of the bytes may wait behind them");
+    let newest: Vec<_> = given.routes.iter().map(|route| route.envelope.origin.offset.0).collect();
+    assert_eq!(newest.iter().min(), Some(&16), "the newest go");
+}
+
+#[test]
 fn blocked_records_hold_at_most_half_of_a_partition() {
     let mut given = Scenario::new();
     for _ in 0..100 {
