@@ -1,5 +1,9 @@
 //! A Kafka where clients have to sign in: OAUTHBEARER with tokens of an endpoint, and SCRAM.
 
+#[path = "secured/marks.rs"]
+mod marks;
+#[path = "secured/outputs.rs"]
+mod outputs;
 mod support;
 
 use std::{

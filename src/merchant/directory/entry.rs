@@ -2,6 +2,7 @@
 
 mod auth;
 mod dialect;
+mod shown;
 
 use std::fmt;
 
@@ -208,13 +209,14 @@ pub fn redacted(entry: &Entry) -> Value {
 fn endpoint(entry: &EndpointEntry) -> Value {
     let secret = |secret: &SecretEntry| {
         json!({
-            "id": secret.id, "kind": secret.kind, "value": "[redacted]",
+            "id": shown::id(&secret.id), "kind": shown::kind(&secret.kind),
+            "value": shown::REDACTED,
             "not_before": secret.not_before, "expires": secret.expires,
         })
     };
     json!({
         "id": entry.id,
-        "url": entry.url,
+        "url": shown::url(&entry.url),
         "state": entry.state,
         "events": entry.events,
         "policy": policy(&entry.policy),

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::optional_secret;
+use super::{optional_secret, shown};
 
 /// `{"kind": "basic", "username": …, "password": …}`, `{"kind": "bearer", "token": …}` or
 /// `{"kind": "client_certificate", "certificate": …, "key": …}`.
@@ -29,13 +29,13 @@ pub struct AuthEntry {
 }
 
 pub(super) fn redacted(entry: &AuthEntry) -> Value {
-    let hidden = |secret: &Option<SecretString>| secret.as_ref().map(|_| "[redacted]");
+    let hidden = |secret: &Option<SecretString>| secret.as_ref().map(|_| shown::REDACTED);
     let mut auth = json!({
-        "kind": entry.kind,
+        "kind": shown::kind(&entry.kind),
         "username": entry.username,
         "password": hidden(&entry.password),
         "token": hidden(&entry.token),
-        "certificate": entry.certificate,
+        "certificate": entry.certificate.as_deref().map(shown::certificate),
         "key": hidden(&entry.key),
     });
     if let Some(fields) = auth.as_object_mut() {
