@@ -1,5 +1,6 @@
 //! Where the directory is kept: its topic, or a file.
 
+mod converge;
 mod topic;
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
@@ -69,6 +70,24 @@ impl<'a> Store<'a> {
             Some(path) => Ok(file::put_over(path, entry, rules, expected)?),
             None => self.topic().write_over(merchant, entry, expected),
         }
+    }
+
+    /// Writes what `change` makes of each entry, and nothing over what others write meanwhile. It is
+    /// asked again about its own results, so it has to answer nothing where nothing is to do.
+    pub(super) fn rewrite(
+        &self,
+        rules: &Rules,
+        mut change: impl FnMut(&MerchantId, &Bytes) -> Option<Vec<u8>>,
+    ) -> anyhow::Result<()> {
+        let Some(path) = &self.config.directory.file else {
+            return converge::converge(&mut self.topic(), change);
+        };
+        for (merchant, Stored { entry, revision }) in read_file(path)? {
+            if let Some(entry) = change(&merchant, &entry) {
+                file::put_over(path, &entry, rules, revision)?;
+            }
+        }
+        Ok(())
     }
 
     /// Deletes an entry; whether there was one.

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 
-use super::Stored;
+use super::{
+    Stored,
+    converge::{Log, Place, Record},
+};
 use crate::{
     cli::writer::Writer,
     config::Config,
@@ -56,11 +60,11 @@ impl<'a> Topic<'a> {
         Ok(read)
     }
 
-    /// Writes entries; without a value, deletes them.
+    /// Writes entries; without a value, deletes them. Says where each is.
     pub(super) fn write<'r>(
         &self,
         records: impl Iterator<Item = (&'r MerchantId, Option<&'r [u8]>)>,
-    ) -> anyhow::Result<Vec<Appended>> {
+    ) -> anyhow::Result<Vec<(MerchantId, Appended)>> {
         reader::require(&self.config.kafka.client_settings(), &self.name)?;
         let mut writer = Writer::new(self.config)?;
         for (merchant, value) in records {
@@ -75,7 +79,9 @@ impl<'a> Topic<'a> {
         }
         writer.finish();
         let outcome = |outcome: crate::cli::writer::Outcome<MerchantId>| {
-            outcome.result.with_context(|| format!("merchant {} is not written", outcome.token))
+            let why = || format!("merchant {} is not written", outcome.token);
+            let appended = outcome.result.with_context(why)?;
+            Ok((outcome.token, appended))
         };
         writer.take().into_iter().map(outcome).collect()
     }
@@ -92,7 +98,7 @@ impl<'a> Topic<'a> {
         let found = read.entries.get(merchant).map_or(Revision::NONE, |stored| stored.revision);
         Stale::check(merchant, expected, found)?;
         let written = self.write(std::iter::once((merchant, Some(entry))))?;
-        let written = written.first().context("the broker did not say where the entry is")?;
+        let (_, written) = written.first().context("the broker did not say where the entry is")?;
         let first = read.next.get(&written.partition).copied().unwrap_or(Offset(0));
         self.refuse_others(merchant, first, written)?;
         Ok(Revision::at(written.offset))
@@ -130,5 +136,28 @@ impl<'a> Topic<'a> {
              {theirs}, which somebody else wrote at the same time and which is still at {last} until \
              the topic is compacted; agree on one, and put that"
         )
+    }
+}
+
+impl Log for Topic<'_> {
+    fn read(&mut self, show: &mut dyn FnMut(Record)) -> anyhow::Result<()> {
+        reader::scan(&self.config.kafka.client_settings(), &self.name, |record| {
+            let Coordinates { partition, offset, .. } = record.coordinates;
+            let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+            if let Some(merchant) = key.and_then(|key| MerchantId::parse(key).ok()) {
+                show(Record { merchant, place: (partition, offset.0), entry: record.value });
+            }
+            Ok::<_, Error>(())
+        })?;
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        records: &[(MerchantId, Option<Bytes>)],
+    ) -> anyhow::Result<Vec<(MerchantId, Place)>> {
+        let records = records.iter().map(|(merchant, entry)| (merchant, entry.as_deref()));
+        let written = self.write(records)?;
+        Ok(written.into_iter().map(|(id, at)| (id, (at.partition, at.offset.0))).collect())
     }
 }
