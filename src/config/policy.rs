@@ -1,5 +1,7 @@
 //! `[defaults.policy]`: what an endpoint gets that does not say otherwise.
 
+mod conditions;
+
 use std::collections::BTreeMap;
 
 use crate::{
@@ -47,6 +49,7 @@ impl Defaults {
         reader.read("defaults.policy.jitter", &mut policy.jitter);
         reader.read("defaults.policy.timeout", &mut policy.timeout);
         reader.read("defaults.policy.max_in_flight", &mut policy.max_in_flight);
+        conditions::read_rate(policy, reader);
         reader.read("defaults.policy.weight", &mut policy.weight);
         read_class(policy, reader, classes);
         reader.read("defaults.policy.http2", &mut policy.http2);
@@ -58,6 +61,7 @@ impl Defaults {
         {
             reader.refuse("defaults.policy.acknowledge.body", what, remedy);
         }
+        conditions::read_json(policy, reader);
         read_headers(policy, reader);
         check_intervals(policy, reader, schedules);
 

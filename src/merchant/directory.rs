@@ -17,7 +17,7 @@ use crate::{
     model::{Ladder, Merchant, MerchantId, Policy, Span},
 };
 
-pub use check::{acknowledging_body, event_filter, status_set};
+pub use check::{acknowledging_body, acknowledging_json, event_filter, status_set};
 pub use entry::{
     AcknowledgeEntry, AuthEntry, DialectEntry, EndpointEntry, Entry, IntervalsEntry, JsonEntry,
     PolicyEntry, RateEntry, SecretEntry, redacted,

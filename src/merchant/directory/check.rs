@@ -18,7 +18,7 @@ use std::{collections::HashSet, sync::Arc};
 pub(super) use self::policy::policy;
 use self::problem::{Checked, Problem, at_most, each};
 pub use self::{
-    acknowledge::{acknowledging_body, status_set},
+    acknowledge::{acknowledging_body, acknowledging_json, status_set},
     url::event_filter,
 };
 use super::{EndpointEntry, Entry, Error, Rules};

@@ -44,11 +44,21 @@ fn body(text: String) -> Checked<String> {
 }
 
 fn json(JsonEntry { pointer, equals }: JsonEntry) -> Checked<JsonRule> {
+    acknowledging_json(pointer, equals)
+        .map_err(|(field, what, remedy)| Problem::new(&format!("json.{field}"), what, remedy))
+}
+
+/// What has to stand where in an acknowledging body; or the field, what is wrong with it, and the
+/// remedy.
+pub fn acknowledging_json(
+    pointer: String,
+    equals: Value,
+) -> Result<JsonRule, (&'static str, &'static str, &'static str)> {
     let escaped = |part: &str| part.starts_with(['0', '1']);
     let good = pointer.is_empty() || pointer.starts_with('/');
     if !good || !pointer.split('~').skip(1).all(escaped) || pointer.len() > LONGEST {
         let what = "is no JSON Pointer (RFC 6901) of at most 1024 bytes";
-        return Err(Problem::new("json.pointer", what, "write such as /result/code"));
+        return Err(("pointer", what, "write such as /result/code"));
     }
     let scalar = match &equals {
         Value::Array(_) | Value::Object(_) => false,
@@ -57,7 +67,7 @@ fn json(JsonEntry { pointer, equals }: JsonEntry) -> Checked<JsonRule> {
     };
     if !scalar {
         let what = "must be a string of at most 1024 bytes, a number, true, false or null";
-        return Err(Problem::new("json.equals", what, "correct it"));
+        return Err(("equals", what, "correct it"));
     }
     Ok(JsonRule { pointer, equals })
 }
