@@ -27,10 +27,14 @@ impl Slow {
         self.latency.add(took);
     }
 
-    /// What takes longer than this is slow.
+    /// What takes longer than this is slow. While nothing is known, a worker that begins with a backlog
+    /// is slow itself: connections are opened, and that is no fault of merchants.
     pub fn threshold(&self) -> Span {
-        let usual = self.latency.p99().as_millis().saturating_mul(TIMES);
-        Span::from_millis(usual).clamp(LEAST, MOST)
+        let p99 = self.latency.p99();
+        if p99 == Span::ZERO {
+            return MOST;
+        }
+        Span::from_millis(p99.as_millis().saturating_mul(TIMES)).clamp(LEAST, MOST)
     }
 }
 
