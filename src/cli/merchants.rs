@@ -134,17 +134,20 @@ fn shown(entry: &Entry, revision: Revision) -> Value {
 }
 
 fn row(merchant: &MerchantId, entry: &Entry, revision: Revision) -> Vec<String> {
-    let endpoints = entry.endpoints.iter().map(|endpoint| {
-        let host = url::Url::parse(&endpoint.url).ok();
+    let shown = redacted(entry);
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let endpoints = shown["endpoints"].as_array().into_iter().flatten().map(|endpoint| {
+        let host = endpoint["url"].as_str().and_then(|url| url::Url::parse(url).ok());
         let host = host.as_ref().and_then(url::Url::host_str).unwrap_or("-");
-        format!("{} ({host})", endpoint.id)
+        format!("{} ({host})", text(&endpoint["id"]))
     });
+    let endpoints = endpoints.collect::<Vec<_>>().join(", ");
     vec![
         merchant.to_string(),
         revision.to_string(),
-        entry.name.clone().unwrap_or_else(|| "-".to_owned()),
-        format!("{:?}", entry.state).to_lowercase(),
-        endpoints.collect::<Vec<_>>().join(", "),
+        text(&shown["name"]),
+        text(&shown["state"]),
+        endpoints,
     ]
 }
 

@@ -278,6 +278,40 @@ fn no_message_shows_a_secret_wherever_it_stands() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_field_of_an_entry_is_in_no_error_and_not_shown() {
+    let secret = "marked s3cret";
+    for (pointer, value) in [
+        ("/merchant_id", json!(secret)),
+        ("/state", json!(secret)),
+        ("/notify_url_hosts/0", json!(format!("u:{secret}@shop.example"))),
+        ("/endpoints/0/id", json!(secret)),
+        ("/endpoints/0/url", json!("https://u:marked s3cret@shop.example")),
+        ("/endpoints/0/state", json!(secret)),
+        ("/endpoints/0/secrets/0/id", json!(secret)),
+        ("/endpoints/0/secrets/0/kind", json!(secret)),
+        ("/endpoints/0/secrets/0/not_before", json!(secret)),
+        ("/endpoints/0/secrets/0/expires", json!(secret)),
+        ("/endpoints/0/auth", json!({ "kind": secret })),
+        (
+            "/endpoints/0/auth",
+            json!({ "kind": "basic", "username": format!("u:{secret}"), "password": "" }),
+        ),
+        (
+            "/endpoints/0/auth",
+            json!({ "kind": "client_certificate", "certificate": secret, "key": "k" }),
+        ),
+        ("/endpoints/0/policy/headers", json!({ "whsec_s3cret a": "x" })),
+    ] {
+        let entry = with(pointer, value);
+        let error = parsed(&entry).unwrap_err();
+        let read = Entry::parse(entry.to_string().as_bytes());
+        let shown = read.map(|entry| redacted(&entry).to_string() + &format!("{entry:?}"));
+        let text = format!("{error} {error:?} {}", shown.unwrap_or_default());
+        assert!(!text.contains("s3cret"), "{pointer}: {text}");
+    }
+}
+
+#[test]
 fn records_of_the_topic_put_remove_or_are_refused() {
     let (rules, value) = (Rules::default(), entry().to_string());
     let update = |key: Option<&str>, value: Option<&str>| {

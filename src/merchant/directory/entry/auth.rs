@@ -1,14 +1,16 @@
 //! What a request shows to be let in, as written.
 
+use std::fmt;
+
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::optional_secret;
+use super::{optional_secret, shown};
 
 /// `{"kind": "basic", "username": …, "password": …}`, `{"kind": "bearer", "token": …}` or
 /// `{"kind": "client_certificate", "certificate": …, "key": …}`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with kind and what belongs to it")]
 pub struct AuthEntry {
     /// `basic`, `bearer` or `client_certificate`.
@@ -29,17 +31,25 @@ pub struct AuthEntry {
 }
 
 pub(super) fn redacted(entry: &AuthEntry) -> Value {
-    let hidden = |secret: &Option<SecretString>| secret.as_ref().map(|_| "[redacted]");
+    let hidden = |secret: &Option<SecretString>| secret.as_ref().map(|_| shown::REDACTED);
     let mut auth = json!({
-        "kind": entry.kind,
-        "username": entry.username,
+        "kind": shown::kind(&entry.kind),
+        "username": entry.username.as_deref().map(shown::username),
         "password": hidden(&entry.password),
         "token": hidden(&entry.token),
-        "certificate": entry.certificate,
+        "certificate": entry.certificate.as_deref().map(shown::certificate),
         "key": hidden(&entry.key),
     });
     if let Some(fields) = auth.as_object_mut() {
         fields.retain(|_, value| !value.is_null());
     }
     auth
+}
+
+impl fmt::Debug for AuthEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = redacted(self);
+        shown::without_keys(&mut shown);
+        write!(f, "AuthEntry {shown}")
+    }
 }
