@@ -1,6 +1,8 @@
 //! `paynotify merchants list | show | put | enable | disable | rotate-secret | rewrap | delete`: the
 //! directory, on its topic or in `directory.file`.
 
+mod converge;
+mod rewrap;
 mod rotate;
 mod state;
 mod store;
@@ -86,7 +88,7 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
         Command::List(output) => list(&store, output.format()),
         Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
         Command::RotateSecret(command) => rotate::rotate(&store, &rules(&config)?, command),
-        Command::Rewrap => rewrap(&store, &rules(&config)?),
+        Command::Rewrap => rewrap::run(&store, &rules(&config)?),
         Command::Put { file, revision } => put(&store, &rules(&config)?, file, *revision),
         Command::Enable(which) => state::set(&store, &rules(&config)?, which, State::Active),
         Command::Disable(which) => state::set(&store, &rules(&config)?, which, State::Disabled),
@@ -220,27 +222,6 @@ fn put(
 fn stored<'e>(entry: &'e [u8], rules: &Rules) -> Result<Cow<'e, [u8]>, directory::Error> {
     let sealed = rules.vault.as_ref().map(|vault| seal_entry(entry, vault)).transpose()?.flatten();
     Ok(sealed.map_or(Cow::Borrowed(entry), Cow::Owned))
-}
-
-/// Moves every secret to the current key. Entries that need nothing are not written.
-fn rewrap(store: &Store<'_>, rules: &Rules) -> anyhow::Result<()> {
-    let keys = rules.vault.as_ref();
-    let vault = keys.context("there are no keys; set directory.key_file, key_command or keys")?;
-    let (mut moved, mut kept, mut failed) = (Vec::new(), 0_u64, 0_u64);
-    for (merchant, Stored { entry, .. }) in store.entries()? {
-        match seal_entry(&entry, vault) {
-            Ok(Some(sealed)) => moved.push((merchant, Cow::Owned(sealed))),
-            Ok(None) => kept += 1,
-            Err(error) => {
-                failed += 1;
-                eprintln!("{}", text::escape(&format!("left as it is: {error}")));
-            }
-        }
-    }
-    let moved = store.put(&moved, rules)?;
-    eprintln!("sealed {moved}, in order before {kept}, failed {failed}");
-    anyhow::ensure!(failed == 0, "{failed} entries could not be sealed, see above");
-    Ok(())
 }
 
 fn read(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {

@@ -13,6 +13,7 @@ use crate::{
     model::{MerchantId, Revision},
 };
 
+use super::converge::converge;
 use topic::Topic;
 
 /// The directory of this configuration.
@@ -69,6 +70,19 @@ impl<'a> Store<'a> {
             Some(path) => Ok(file::put_over(path, entry, rules, expected)?),
             None => self.topic().write_over(merchant, entry, expected),
         }
+    }
+
+    /// Gives entries a new text where `change` answers one, and needs no more where it answers none;
+    /// what others write meanwhile stays. Answers how many lines of a file belong to nobody.
+    pub(super) fn rewrite(
+        &self,
+        mut change: impl FnMut(&MerchantId, &[u8]) -> Option<Vec<u8>>,
+    ) -> anyhow::Result<u64> {
+        if let Some(path) = &self.config.directory.file {
+            return Ok(file::rewrite(path, change)?);
+        }
+        converge(&mut self.topic().followed(), |merchant, entry| change(merchant, entry))?;
+        Ok(0)
     }
 
     /// Deletes an entry; whether there was one.
