@@ -391,6 +391,26 @@ async fn a_changed_file_is_told_as_what_changed() {
     assert!(updates.recv().await.is_none());
 }
 
+#[tokio::test]
+async fn a_line_that_no_key_opened_is_told_once_the_key_is_there() {
+    use crate::merchant::vault::{KeySource, Vault};
+    const OLD: &str = "old AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    const NEW: &str = "new AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let folder = tempfile::tempdir().unwrap();
+    let (path, keys) = (folder.path().join("merchants.jsonl"), folder.path().join("keys"));
+    let ahead = Vault::new(&KeySource::Text(NEW.into())).unwrap();
+    let sealed = seal_entry(entry().to_string().as_bytes(), &ahead).unwrap().unwrap();
+    let sealed = String::from_utf8(sealed).unwrap();
+    fs::write(&path, [line("a", "https://a.example"), sealed].join("\n")).unwrap();
+    fs::write(&keys, OLD).unwrap();
+    let vault = Some(Vault::new(&KeySource::File(keys.clone())).unwrap());
+    let rules = Rules { vault, ..Rules::default() };
+    let mut updates = file::watch(path, rules, CancellationToken::new());
+    assert_eq!(until_loaded(&mut updates).await, ["refused 2", "put a"]);
+    fs::write(&keys, [NEW, OLD].join("\n")).unwrap();
+    assert_eq!(until_loaded(&mut updates).await, ["put m_42"]);
+}
+
 async fn until_loaded(updates: &mut tokio::sync::mpsc::Receiver<Update>) -> Vec<String> {
     let mut told = Vec::new();
     loop {
