@@ -81,6 +81,7 @@ pub fn commands(system: &System, letter: &str, bad: &[String], marks: &[Mark]) {
     search(&["merchants", "disable", "bank"], "");
     search(&["merchants", "enable", "bank"], "");
     search(&["publish"], &event_with_password());
+    search(&["dlq", "replay", "--reason", "exhausted"], "");
     for entry in bad {
         search(&["merchants", "put", "-"], entry);
         search(&["merchants", "put", "--revision", "7", "-"], entry);
@@ -119,7 +120,7 @@ pub fn commands(system: &System, letter: &str, bad: &[String], marks: &[Mark]) {
 }
 
 /// The key by command and by environment, good and spoiled.
-pub fn sources_of_keys(system: &System, spoiled: &str, marks: &[Mark]) {
+pub fn sources_of_keys(system: &System, good: &str, spoiled: &str, marks: &[Mark]) {
     let without_file = |arguments: &[&str]| {
         let mut command = command(system, arguments);
         command.env_remove("PAYNOTIFY_DIRECTORY__KEY_FILE");
@@ -128,17 +129,20 @@ pub fn sources_of_keys(system: &System, spoiled: &str, marks: &[Mark]) {
     std::fs::write(spoiled, format!("{}\n", STANDARD.encode(KEK))).unwrap();
     let by_command = |words: &str| ("PAYNOTIFY_DIRECTORY__KEY_COMMAND", words.to_owned());
     let by_text = |text: String| ("PAYNOTIFY_DIRECTORY__KEYS", text);
-    for (name, value) in [
-        by_text(key()),
-        by_text(STANDARD.encode(KEK)),
-        by_text(format!("k1 {}", STANDARD.encode(&KEK[1..]))),
-        by_text(format!("{},{}", key(), key())),
-        by_command(&format!("cat {spoiled}")),
-        by_command("false"),
+    for ((name, value), expected) in [
+        (by_text(key()), "in order before"),
+        (by_text(STANDARD.encode(KEK)), "line 1: not an id and a key"),
+        (by_text(format!("k1 {}", STANDARD.encode(format!("{KEK}x")))), "not 32 bytes"),
+        (by_text(format!("{},{}", key(), key())), "used twice"),
+        (by_command(&format!("cat,{good}")), "in order before"),
+        (by_command(&format!("cat,{spoiled}")), "line 1: not an id and a key"),
+        (by_command("false"), "ended with"),
     ] {
         for arguments in [&["merchants", "rewrap"][..], &["merchants", "list"], &["config", "show"]]
         {
             let text = said(without_file(arguments).env(name, &value), "");
+            let rewrap = arguments[1] == "rewrap";
+            assert!(!rewrap || text.contains(expected), "{name}: {expected} is not in {text}");
             assert_none(&format!("{arguments:?} with {name}"), &text, marks);
         }
     }

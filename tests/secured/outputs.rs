@@ -152,7 +152,7 @@ async fn no_secret_is_in_logs_metrics_status_records_or_what_commands_say() {
 
     let letter = system.records(&topics.dead_letters()).remove(0).coordinates.to_string();
     commands(&system, &letter, &bad, &marks);
-    sources_of_keys(&system, &file("more", "k2 spoiled"), &marks);
+    sources_of_keys(&system, &file("keys", &key()), &file("spoiled", ""), &marks);
     debug_texts(&entries, &marks);
 }
 
