@@ -19,7 +19,10 @@ mod sections;
 mod setting;
 mod size;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 pub use delivery::Delivery;
 pub use error::{Error, Problem};
@@ -85,8 +88,8 @@ pub struct Config {
     pub log: Log,
 }
 
-/// Where settings are looked for.
-#[derive(Debug, Clone, Default)]
+/// Where settings are looked for. Never printed: any of it may hold a secret.
+#[derive(Clone, Default)]
 pub struct Inputs {
     /// The configuration file and its text; the name is for messages.
     pub file: Option<(String, String)>,
@@ -103,6 +106,20 @@ pub struct Loaded {
     pub config: Config,
     /// Every effective value in the order of the default file, secrets redacted.
     pub effective: Vec<Effective>,
+}
+
+impl fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_ref().map(|(name, _)| name);
+        let names = |pairs: &'_ [(String, String)]| -> Vec<String> {
+            pairs.iter().map(|(name, _)| name.clone()).collect()
+        };
+        f.debug_struct("Inputs")
+            .field("file", &file)
+            .field("environment", &names(&self.environment))
+            .field("flags", &names(&self.flags))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Inputs {

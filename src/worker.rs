@@ -8,6 +8,7 @@ mod attempts_log;
 mod endpoints;
 mod execute;
 mod files;
+mod follow;
 mod health;
 mod input;
 mod observe;

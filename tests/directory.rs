@@ -157,6 +157,44 @@ async fn secrets_are_sealed_on_the_topic_and_move_to_another_key_while_a_worker_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_no_key_opened_is_read_again_once_the_key_is_there() {
+    let broker = broker();
+    let system = System::new(broker.bootstrap(), broker.prefix("ahead"), 1).await;
+    let receiver = Receiver::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let keys = file("keys", &format!("{OLD_KEY}\n"));
+    put_with(&system, "acme", &receiver.url("/before"), &[(KEY_FILE, &keys)]);
+    // An operator who has the new key already is ahead of the worker, which keeps what it knows.
+    let ahead = file("ahead", &format!("{NEW_KEY}\n"));
+    put_with(&system, "later", &receiver.url("/unused"), &[(KEY_FILE, &ahead)]);
+    put_with(&system, "later", &receiver.url("/later"), &[(KEY_FILE, &ahead)]);
+    let mut command = with_topic(&system, &["worker", "--allow-unsafe"]);
+    let mut worker = Worker::spawn(command.env(KEY_FILE, &keys));
+    worker.await_ready();
+    put_with(&system, "acme", &receiver.url("/after"), &[(KEY_FILE, &ahead)]);
+    let refused = |merchant: &str| {
+        let what = "endpoints[0].secrets[0].value: is sealed with key new, which is not at hand";
+        worker.log().contains(&format!("merchant {merchant}, {what}"))
+    };
+    assert!(poll(DEADLINE, || refused("acme") && refused("later")), "{}", worker.log());
+    assert!(arrives(&system, &receiver, "/before", "before"));
+
+    file("keys", &format!("{OLD_KEY}\n{NEW_KEY}\n"));
+    let merchants = || worker.status()["merchants"].clone();
+    assert!(poll(DEADLINE, || merchants() == 2), "{}", worker.log());
+    assert!(arrives(&system, &receiver, "/after", "after"), "{}", worker.log());
+    system.publish(&["later"], ["later".to_owned()]);
+    receiver.wait_until(|all| all.iter().any(|one| one.path == "/later"), DEADLINE).await;
+    assert!(receiver.requests_to("/unused").is_empty(), "only what is in force");
+    system.await_rest(DEADLINE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_is_gone_is_disabled_over_a_restart_until_it_is_enabled_and_replayed() {
     let broker = broker();
     let mut system = System::new(broker.bootstrap(), broker.prefix("gone"), 1).await;

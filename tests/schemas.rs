@@ -5,8 +5,9 @@ use bytes::Bytes;
 use paynotify::{
     event,
     merchant::{
-        directory::{Rules, parse_entry},
+        directory::{Rules, parse_entry, seal_entry},
         guard::Guard,
+        vault::{KeySource, Vault},
     },
     model::Timestamp,
     schema,
@@ -146,6 +147,8 @@ fn bad_merchants_are_refused_by_both() {
         json!({ "kind": "bearer", "token": "t", "username": "u" }),
         json!({ "kind": "client_certificate", "certificate": "x", "key": "y" }),
         json!({ "kind": "client_certificate", "token": "t" }),
+        json!({ "kind": "basic", "username": "u", "password": "sealed:1:k1:x:y" }),
+        json!({ "kind": "bearer", "token": "sealed:1:" }),
     ];
     let table: &[(&str, &[Value])] = &[
         ("/format", &[json!(2), json!("1"), json!(null)]),
@@ -188,6 +191,58 @@ fn bad_merchants_are_refused_by_both() {
     for (what, document) in spoiled(&good_entry(), table) {
         assert!(!parses(&document), "the types take {what}");
         assert!(!schema::merchant().faults(&document).is_empty(), "the schema takes {what}");
+    }
+}
+
+#[test]
+fn what_only_begins_like_a_sealed_secret_is_refused_by_both() {
+    let halves = [
+        json!("sealed:1:k1"),
+        json!(format!("sealed:1:k1:{}", "A".repeat(80))),
+        json!(format!("sealed:1:k 1:{}:{}", "A".repeat(80), "A".repeat(80))),
+        json!(format!("sealed:2:k1:{}:{}", "A".repeat(80), "A".repeat(80))),
+    ];
+    let table: &[(&str, &[Value])] = &[("/endpoints/0/secrets/0/value", &halves)];
+    for (what, document) in spoiled(&good_entry(), table) {
+        assert!(!parses(&document), "the types take {what}");
+        assert!(!schema::merchant().faults(&document).is_empty(), "the schema takes {what}");
+    }
+}
+
+/// An entry for every kind of secret.
+fn entries_with_secrets() -> Vec<Value> {
+    let examples = ["standard", "stripe-like", "adyen", "airwallex", "mercado-pago", "antom"];
+    let read = |name: &str| std::fs::read(format!("deploy/examples/{name}.json")).unwrap();
+    let mut entries: Vec<Value> =
+        examples.iter().map(|name| serde_json::from_slice(&read(name)).unwrap()).collect();
+    let issued = rcgen::generate_simple_self_signed(["us.example".to_owned()]).unwrap();
+    for auth in [
+        json!({ "kind": "basic", "username": "u", "password": "" }),
+        json!({ "kind": "basic", "username": "u", "password": "p".repeat(2048) }),
+        json!({ "kind": "bearer", "token": "t".repeat(2048) }),
+        json!({ "kind": "client_certificate", "certificate": issued.cert.pem(),
+            "key": issued.signing_key.serialize_pem() }),
+    ] {
+        let mut entry = good_entry();
+        entry["endpoints"][0]["auth"] = auth;
+        entries.push(entry);
+    }
+    entries
+}
+
+#[test]
+fn sealed_secrets_of_every_kind_are_taken_by_both() {
+    // A test key, known to everybody.
+    let key = "k-1_.x AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let vault = Vault::new(&KeySource::Text(key.into())).unwrap();
+    for entry in entries_with_secrets() {
+        assert_eq!(schema::merchant().faults(&entry), [""; 0], "{entry}");
+        let sealed = seal_entry(entry.to_string().as_bytes(), &vault).unwrap().unwrap();
+        let rules = Rules { vault: Some(vault.clone()), ..Rules::default() };
+        parse_entry(&sealed, &rules).unwrap();
+        let sealed: Value = serde_json::from_slice(&sealed).unwrap();
+        assert_eq!(schema::merchant().faults(&sealed), [""; 0], "{sealed}");
+        assert_ne!(sealed, entry);
     }
 }
 

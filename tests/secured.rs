@@ -1,9 +1,18 @@
 //! A Kafka where clients have to sign in: OAUTHBEARER with tokens of an endpoint, and SCRAM.
 
+#[path = "secured/commands.rs"]
+mod commands;
+#[path = "secured/entries.rs"]
+mod entries;
 #[path = "secured/marks.rs"]
 mod marks;
+#[path = "secured/network.rs"]
+mod network;
 #[path = "secured/outputs.rs"]
 mod outputs;
+#[allow(dead_code, reason = "shared with tests that use more of it")]
+#[path = "support/pki.rs"]
+mod pki;
 mod support;
 
 use std::{

@@ -1,6 +1,7 @@
 //! `paynotify merchants list | show | put | enable | disable | rotate-secret | rewrap | ping | delete`:
 //! the directory, on its topic or in `directory.file`.
 
+mod converge;
 mod ping;
 mod rewrap;
 mod rotate;
@@ -86,7 +87,7 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<()> {
         Command::List(output) => list(&store, output.format()),
         Command::Show(One { merchant, output }) => show(&store, merchant, output.format()),
         Command::RotateSecret(command) => rotate::rotate(&store, &config.rules()?, command),
-        Command::Rewrap => rewrap::rewrap(&store, &config.rules()?),
+        Command::Rewrap => rewrap::run(&store, &config.rules()?),
         Command::Put { file, revision } => put(&store, &config.rules()?, file, *revision),
         Command::Enable(which) => state::set(&store, &config.rules()?, which, State::Active),
         Command::Disable(which) => state::set(&store, &config.rules()?, which, State::Disabled),
@@ -124,17 +125,20 @@ fn shown(entry: &Entry, revision: Revision) -> Value {
 }
 
 fn row(merchant: &MerchantId, entry: &Entry, revision: Revision) -> Vec<String> {
-    let endpoints = entry.endpoints.iter().map(|endpoint| {
-        let host = url::Url::parse(&endpoint.url).ok();
+    let shown = redacted(entry);
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let endpoints = shown["endpoints"].as_array().into_iter().flatten().map(|endpoint| {
+        let host = endpoint["url"].as_str().and_then(|url| url::Url::parse(url).ok());
         let host = host.as_ref().and_then(url::Url::host_str).unwrap_or("-");
-        format!("{} ({host})", endpoint.id)
+        format!("{} ({host})", text(&endpoint["id"]))
     });
+    let endpoints = endpoints.collect::<Vec<_>>().join(", ");
     vec![
         merchant.to_string(),
         revision.to_string(),
-        entry.name.clone().unwrap_or_else(|| "-".to_owned()),
-        format!("{:?}", entry.state).to_lowercase(),
-        endpoints.collect::<Vec<_>>().join(", "),
+        text(&shown["name"]),
+        text(&shown["state"]),
+        endpoints,
     ]
 }
 

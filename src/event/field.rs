@@ -151,6 +151,15 @@ pub(super) fn invalid(name: &str, error: &dyn std::error::Error) -> Undecodable 
     Undecodable::Invalid(format!("{name}: {error}"))
 }
 
+/// What a URL that breaks a rule is; it may hold a password.
+pub(super) fn shown_url(text: &str) -> String {
+    if text.contains('@') {
+        "is not shown, since it may hold a password".to_owned()
+    } else {
+        format!("is {:?}", shortened(text))
+    }
+}
+
 pub(super) fn shortened(text: &str) -> String {
     let mut short: String = text.chars().take(80).collect();
     if short.len() < text.len() {

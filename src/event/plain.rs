@@ -42,10 +42,8 @@ pub(super) fn decode(key: Option<&[u8]>, value: &Bytes, text: &str) -> Result<Ev
     field::data(fields.data)?;
     let notify_url = field::optional("notify_url", fields.notify_url)?;
     if let Some(url) = &notify_url {
-        field::check_url(url).map_err(|rule| {
-            let found = format!("is {:?}", field::shortened(url));
-            field::broken("notify_url", rule, &found)
-        })?;
+        field::check_url(url)
+            .map_err(|rule| field::broken("notify_url", rule, &field::shown_url(url)))?;
     }
     Ok(Event {
         id,

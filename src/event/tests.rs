@@ -95,7 +95,11 @@ fn a_broken_rule_is_invalid_and_names_field_rule_and_finding() {
         ("\"other\":[1]", "\"id\":\"evt_2\"", "value: duplicate field `id`"),
         ("\"version\":3", "\"version\":-3", "resource.version: must be a whole number"),
         ("https://shop", "ftp://shop", "notify_url: must be an http or https URL"),
-        ("https://shop", "https://a:b@shop", "notify_url: must not hold a user name"),
+        (
+            "https://shop",
+            "https://a:b@shop",
+            "notify_url: must not hold a user name or a password, but is not shown",
+        ),
     ] {
         let message = invalid(plain("m_42", &GOOD.replacen(from, to, 1)));
         assert!(message.contains(expected), "{message:?} should contain {expected:?}");

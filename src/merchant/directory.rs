@@ -168,7 +168,7 @@ impl Error {
     fn new(path: &str, what: impl Into<String>, remedy: &str) -> Self {
         Self {
             merchant: None,
-            path: path.to_owned(),
+            path: if entry::holds_key(path) { "entry" } else { path }.to_owned(),
             what: masked(what.into()),
             remedy: remedy.to_owned(),
         }
@@ -177,9 +177,5 @@ impl Error {
 
 /// A signing key may stand where something else is expected, and be quoted for it.
 fn masked(what: String) -> String {
-    if ["whsec_", "whsk_", "PRIVATE KEY"].iter().any(|mark| what.contains(mark)) {
-        "holds a signing key in the wrong place".to_owned()
-    } else {
-        what
-    }
+    if entry::holds_key(&what) { "holds a signing key in the wrong place".to_owned() } else { what }
 }

@@ -39,6 +39,8 @@ type Version = (SystemTime, u64);
 struct State {
     /// Of the file, before it was read.
     version: Option<Version>,
+    /// How often they were read again.
+    generation: u64,
     keys: Arc<Keys>,
 }
 
@@ -72,6 +74,11 @@ pub fn is_sealed(text: &str) -> bool {
     text.starts_with(MARK)
 }
 
+/// Whether a sealed value is somewhere in an entry, as far as bytes tell.
+pub fn holds_sealed(entry: &[u8]) -> bool {
+    entry.windows(MARK.len()).any(|window| window == MARK.as_bytes())
+}
+
 impl Vault {
     /// Reads the keys.
     pub fn new(source: &KeySource) -> Result<Self, KeysError> {
@@ -80,7 +87,7 @@ impl Vault {
             _ => None,
         };
         let version = file.as_deref().and_then(version_of);
-        let state = State { version, keys: Arc::new(source.read()?) };
+        let state = State { version, generation: 0, keys: Arc::new(source.read()?) };
         Ok(Self { file, state: Arc::new(RwLock::new(state)) })
     }
 
@@ -103,6 +110,13 @@ impl Vault {
         seal::rewrap(&self.keys(), place, sealed)
     }
 
+    /// Which keys are at hand: another number whenever the file was read again, which this does where
+    /// it has changed. Blocks on the file system.
+    pub fn generation(&self) -> u64 {
+        self.reload();
+        self.state.read().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
     /// Reads the file again if it has changed; whether it did. The keys stay where it is spoiled.
     fn reload(&self) -> bool {
         let Some(file) = &self.file else {
@@ -116,7 +130,8 @@ impl Vault {
         let Ok(keys) = KeySource::File(file.clone()).read() else {
             return false;
         };
-        *state = State { version, keys: Arc::new(keys) };
+        let generation = state.generation + 1;
+        *state = State { version, generation, keys: Arc::new(keys) };
         true
     }
 

@@ -12,6 +12,7 @@ use super::{
     endpoints::Endpoints,
     execute::Http,
     files::{self, TooFewFiles},
+    follow,
     health::Watch,
     observe::Observer,
     topics_check,
@@ -25,8 +26,6 @@ use crate::{
         consumer::Consumer,
         position::FirstStart,
         producer::{Log, Producer},
-        reader::StoredRecord,
-        table::{Table, TableInput},
         topics::Finding,
     },
     merchant::{
@@ -34,14 +33,12 @@ use crate::{
         directory::{self, Rules, Update},
         vault::KeysError,
     },
-    model::{LadderError, Revision, Source, Span, Timestamp},
+    model::{LadderError, Source, Span, Timestamp},
     telemetry::{health::Health, metrics::Metrics},
 };
 
 /// How long the broker may take to name its cluster.
 const CLUSTER: Duration = Duration::from_secs(15);
-/// Changes of the directory that wait for the loop.
-const DIRECTORY_QUEUE: usize = 1_024;
 
 /// Everything that a worker needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -308,7 +305,7 @@ async fn load_directory(
     shown.health.set("directory", Some(format!("{name} is being read")));
     let mut updates = match file {
         Some(path) => directory::file::watch(Path::to_owned(path), settings.rules()?, stop.clone()),
-        None => follow_topic(kafka.clone(), topics.merchants(), settings.rules()?, stop).await?,
+        None => follow::topic(kafka.clone(), topics.merchants(), settings.rules()?, stop).await?,
     };
     loop {
         let update = tokio::select! {
@@ -327,42 +324,6 @@ async fn load_directory(
     }
     shown.health.set("directory", None);
     Ok(updates)
-}
-
-async fn follow_topic(
-    kafka: ClientSettings,
-    topic: String,
-    rules: Rules,
-    stop: &CancellationToken,
-) -> Result<mpsc::Receiver<Update>, Error> {
-    let (table, mut inputs) = blocking(stop, move || Table::follow(&kafka, &topic)).await??;
-    let (updates, receiver) = mpsc::channel(DIRECTORY_QUEUE);
-    tokio::spawn(async move {
-        // The table is followed for as long as somebody listens.
-        let _table = table;
-        while let Some(input) = inputs.recv().await {
-            let changes = match input {
-                TableInput::CaughtUp => vec![Update::Loaded],
-                TableInput::Changes(changes) => {
-                    changes.into_iter().map(|record| directory_update(&record, &rules)).collect()
-                }
-            };
-            for change in changes {
-                if updates.send(change).await.is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    Ok(receiver)
-}
-
-fn directory_update(record: &StoredRecord, rules: &Rules) -> Update {
-    let mut update = directory::update(record.key.as_deref(), record.value.as_deref(), rules);
-    if let Update::Put(merchant) = &mut update {
-        merchant.revision = Revision::at(record.coordinates.offset);
-    }
-    update
 }
 
 /// Runs something that blocks for a bounded time; gives up waiting when asked to stop.

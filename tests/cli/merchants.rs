@@ -234,3 +234,55 @@ fn a_key_is_rotated_with_an_overlap_and_a_made_one_is_printed_once() {
     assert_eq!(status(&bad), 1);
     assert!(!stderr(&bad).contains("whsec_short"), "{}", stderr(&bad));
 }
+
+const KEYS: (&str, &str) =
+    ("PAYNOTIFY_DIRECTORY__KEYS", "k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
+
+/// An operator edits while everything is sealed; the edit stays, whoever comes first.
+fn an_edit_during_rewrap_stays(environment: &[(&str, &str)]) {
+    let all: Vec<_> = (0..50).map(|n| GOOD.replace("m_1", &format!("m_{n}"))).collect();
+    let put = paynotify(&["merchants", "put", "-"], environment, &all.join("\n"));
+    assert_eq!(status(&put), 0, "{}", stderr(&put));
+    let with_keys = [environment, &[KEYS]].concat();
+    for round in 0..3 {
+        let name = format!("edit {round}");
+        let edit = GOOD.replace("Acme \\u001b[2J", &name);
+        let (rewrap, edited) = std::thread::scope(|scope| {
+            let rewrap = scope.spawn(|| paynotify(&["merchants", "rewrap"], &with_keys, ""));
+            let edited = paynotify(&["merchants", "put", "-"], environment, &edit);
+            (rewrap.join().unwrap(), edited)
+        });
+        assert_eq!((status(&rewrap), status(&edited)), (0, 0), "{}", stderr(&rewrap));
+        let shown = stdout(&paynotify(&["merchants", "show", "m_1"], environment, ""));
+        assert!(shown.contains(&format!("\"{name}\"")), "{shown}");
+    }
+    let last = paynotify(&["merchants", "rewrap"], &with_keys, "");
+    assert!(stderr(&last).ends_with("failed 0\n"), "{}", stderr(&last));
+    let again = paynotify(&["merchants", "rewrap"], &with_keys, "");
+    assert_eq!(stderr(&again), "sealed 0, in order before 50, failed 0\n");
+}
+
+#[test]
+fn an_edit_on_the_topic_during_rewrap_stays() {
+    on_topic(an_edit_during_rewrap_stays);
+}
+
+#[test]
+fn an_edit_in_a_file_during_rewrap_stays() {
+    in_file(an_edit_during_rewrap_stays);
+}
+
+#[test]
+fn rewrap_of_a_file_leaves_lines_that_are_nobodys_as_they_are_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("merchants.jsonl");
+    std::fs::write(&file, format!("not an entry\n{GOOD}\n")).unwrap();
+    let environment = [("PAYNOTIFY_DIRECTORY__FILE", file.to_str().unwrap()), KEYS];
+    let rewrap = paynotify(&["merchants", "rewrap"], &environment, "");
+    let said = "left as they are: 1 lines in which no merchant_id can be read\n\
+                sealed 1, in order before 0, failed 1\n";
+    assert_eq!(status(&rewrap), 1);
+    assert!(stderr(&rewrap).starts_with(said), "{}", stderr(&rewrap));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("not an entry\n{") && text.contains("sealed:1:k1:"), "{text}");
+}

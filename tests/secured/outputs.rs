@@ -1,112 +1,54 @@
-//! No secret in any output: a worker at trace level and every command, searched for marked secrets.
+//! No secret in any output: workers at trace level and every command, searched for marked secrets.
 
-use std::process::Command;
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use paynotify::kafka::producer::{Outgoing, Producer};
-use serde_json::{Value, json};
+use paynotify::{
+    kafka::producer::{Outgoing, Producer},
+    model::Grade,
+};
+use rustls::version::TLS13;
+use serde_json::Value;
 
 use super::{
-    PASSWORD,
-    marks::{BASIC, BEARER, HMAC, KEK, TEXT, assert_none, found},
-    support::system::{DEADLINE, System, Worker, poll},
-    system,
+    PASSWORD, SHORT, TOKEN,
+    commands::{command, commands, debug_texts, event_with_password, key, said, sources_of_keys},
+    entries::{bad_entries, entries, rsa},
+    marks::{BASIC, BEARER, ED25519, HMAC, KEK, Mark, NOTIFY, PROXY, TEXT, assert_none},
+    network::{Proxy, merchant},
+    pki::{Authority, Issued},
+    support::{
+        receiver::{Manner, Receiver},
+        system::{DEADLINE, System, Worker, poll},
+        tokens::{SECRET, Tokens},
+    },
+    system, with_tokens,
 };
 
-const MARKED: [&str; 6] = [HMAC, TEXT, BASIC, BEARER, KEK, PASSWORD];
-
-/// A client certificate and its private key, both in PEM.
-struct Client {
-    certificate: String,
-    key: String,
+/// What nothing may tell.
+fn marks(certificate: &Issued) -> Vec<Mark> {
+    let texts = [HMAC, TEXT, ED25519, BASIC, BEARER, KEK, PROXY, NOTIFY, PASSWORD];
+    let mut marks: Vec<_> = texts.into_iter().map(Mark::text).collect();
+    marks.push(Mark::pem("the client certificate's key", &certificate.key.serialize_pem()));
+    marks.push(Mark::pem("the RSA key", &rsa()));
+    marks
 }
 
-impl Client {
-    fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["paynotify".to_owned()]).unwrap();
-        Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
-    }
-
-    /// Everything that nobody may see, a line of the private key among it.
-    fn secrets(&self) -> Vec<&str> {
-        let line = self.key.lines().nth(1).unwrap();
-        MARKED.into_iter().chain([line]).collect()
-    }
+/// Starts a worker that tells everything it can.
+fn telling(system: &mut System) -> Worker {
+    system.set("log.filter", "trace");
+    system.set("log.format", "json");
+    let mut worker = Worker::spawn(&mut command(system, &["worker", "--allow-unsafe"]));
+    // The log in JSON does not tell the address as the helper expects it.
+    let bound = poll(DEADLINE, || admin_address(&worker.log()).is_some());
+    assert!(bound, "no admin server: {}", worker.log());
+    worker.admin = admin_address(&worker.log()).unwrap();
+    worker.await_ready();
+    worker
 }
 
-/// A program whose directory is the topic.
-fn command(system: &System, arguments: &[&str]) -> Command {
-    let mut command = system.command(arguments);
-    command.env_remove("PAYNOTIFY_DIRECTORY__FILE");
-    command
-}
-
-/// Everything that a command says.
-fn said(command: &mut Command, input: &str) -> String {
-    use std::{io::Write as _, process::Stdio};
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // A command that fails early does not read it.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
-}
-
-/// One that acknowledges, one whose only attempt fails, and one with a certificate of ours.
-fn entries(url: impl Fn(&str) -> String, client: &Client) -> String {
-    let hmac = format!("whsec_{}", STANDARD.encode(HMAC));
-    let acme = json!({ "format": 1, "merchant_id": "acme", "endpoints": [{
-        "id": "main", "url": url("/acme"),
-        "auth": { "kind": "basic", "username": "u", "password": BASIC },
-        "secrets": [{ "id": "s1", "kind": "hmac", "value": hmac }] }] });
-    let shop = json!({ "format": 1, "merchant_id": "shop", "endpoints": [{
-        "id": "main", "url": url("/shop"), "policy": { "intervals": ["1s"], "dialect": "stripe-like" },
-        "auth": { "kind": "bearer", "token": BEARER },
-        "secrets": [{ "id": "s1", "kind": "hmac-text", "value": TEXT }] }] });
-    let bank = json!({ "format": 1, "merchant_id": "bank", "endpoints": [{
-        "id": "main", "url": "https://bank.example/hooks", "policy": { "dialect": "none" },
-        "auth": { "kind": "client_certificate", "certificate": client.certificate,
-                  "key": client.key } }] });
-    format!("{acme}\n{shop}\n{bank}\n")
-}
-
-/// Secrets where they do not belong, or in a form that nobody can read.
-fn bad_entries(client: &Client) -> Vec<String> {
-    let entry = |auth: Value, secrets: Value| {
-        json!({ "format": 1, "merchant_id": "bad", "endpoints": [{
-            "id": "main", "url": "https://shop.acme.example", "auth": auth, "secrets": secrets }] })
-        .to_string()
-    };
-    let hmac = format!("whsec_{}", STANDARD.encode(HMAC));
-    let secret = |id: &str, kind: &str, value: Value| {
-        entry(Value::Null, json!([{ "id": id, "kind": kind, "value": value }]))
-    };
-    vec![
-        secret("s1", "hmac", json!([hmac])),
-        secret("s1", "hmac", json!({ "sealed": hmac, "key": BEARER })),
-        secret("s1", "ed25519", json!(hmac)),
-        secret("s1", "rsa", json!(TEXT)),
-        secret("s 1", "hmac-text", json!(TEXT)),
-        secret("s1", TEXT, json!(TEXT)),
-        secret(&hmac, "hmac", json!("whsec_short")),
-        secret("s1", "rsa", json!(client.key)),
-        entry(json!(BEARER), json!([])),
-        entry(
-            json!({ "kind": "client_certificate", "certificate": client.key, "key": client.key }),
-            json!([]),
-        ),
-        entry(
-            json!({ "kind": "client_certificate", "certificate": client.key, "key": BEARER }),
-            json!([]),
-        ),
-        entry(json!({ "kind": "bearer", "token": format!("{BEARER} {BEARER}") }), json!([])),
-        entry(json!({ "kind": "bearer", "token": [BEARER] }), json!([])),
-        entry(json!({ "kind": "basic", "username": "u:", "password": BASIC }), json!([])),
-        entry(json!({ "kind": BEARER, "token": BEARER }), json!([])),
-        entry(Value::Null, json!([])).replace("shop.acme", &format!("u:{BASIC}@shop.acme")),
-        format!("{{\"token\": \"{BEARER}\""),
-    ]
+fn admin_address(log: &str) -> Option<String> {
+    let line = log.lines().find(|line| line.contains("admin server"))?;
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["address"].as_str().map(str::to_owned)
 }
 
 /// Writes records to the directory's topic past every check.
@@ -126,17 +68,20 @@ fn write(system: &System, entries: &[String]) {
     }
 }
 
-/// Keys, values and headers of everything on these topics.
-fn records(system: &System, topics: &[String]) -> String {
+/// Headers, keys and values of everything on a topic, a record a line; without values that are the
+/// publisher's own.
+fn records(system: &System, topic: &str) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut all = String::new();
-    for record in topics.iter().flat_map(|topic| system.records(topic)) {
-        for part in [record.key, record.value].into_iter().flatten() {
-            all += &text(&part);
-        }
+    for record in system.records(topic) {
+        let value = record.value.map(|value| text(&value)).unwrap_or_default();
+        let own = if value == event_with_password() { String::new() } else { value };
+        let key = record.key.map(|key| text(&key)).unwrap_or_default();
+        all += &[&key, " ", &own].concat();
         for (name, value) in record.headers {
-            all += &["\n", &name, ": ", &text(&value)].concat();
+            all += &[" ", &name, ": ", &text(&value)].concat();
         }
+        all.push('\n');
     }
     all
 }
@@ -150,111 +95,111 @@ async fn no_secret_is_in_logs_metrics_status_records_or_what_commands_say() {
         ("debug", "conf,security,feature,cgrp"),
     ];
     let (mut system, receiver) = system("marked", &scram).await;
-    let client = Client::new();
-    let secrets = client.secrets();
+    let (authority, proxy) = (Authority::new(), Proxy::start().await);
+    let tls = authority.issue("127.0.0.1").server_with(&[&TLS13], authority.demanding());
+    let port = merchant(tls).await;
+    let certificate = authority.issue("paynotify");
     let directory = tempfile::tempdir().unwrap();
-    let keys = directory.path().join("keys");
-    std::fs::write(&keys, format!("k1 {}\n", STANDARD.encode(KEK))).unwrap();
-    system.set("directory.key_file", keys.to_str().unwrap());
-    let put = said(
-        &mut command(&system, &["merchants", "put", "-"]),
-        &entries(|path| receiver.url(path), &client),
-    );
-    assert!(put.contains("put 3, refused 0"), "{put}");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    system.set("directory.key_file", &file("keys", &key()));
+    system.set("delivery.trust_store", &file("ca.pem", &authority.pem));
+    system.set("delivery.proxy", &format!("http://u:{PROXY}@{}", proxy.address));
+    let marks = marks(&certificate);
+    let entries = entries(|path| receiver.url(path), port, &certificate);
+    let put = said(&mut command(&system, &["merchants", "put", "-"]), &entries);
+    assert!(put.contains("put 4, refused 0"), "{put}");
 
-    system.set("log.filter", "trace");
-    system.set("log.format", "json");
-    let mut worker = Worker::spawn(&mut command(&system, &["worker", "--allow-unsafe"]));
-    // The log in JSON does not tell the address as the helper expects it.
-    let bound = poll(DEADLINE, || admin_address(&worker.log()).is_some());
-    assert!(bound, "no admin server");
-    worker.admin = admin_address(&worker.log()).unwrap();
-    worker.await_ready();
-    receiver.answer("/shop", super::support::receiver::Manner::Status(503));
-    system.publish(&["acme", "shop"], ["evt_1".to_owned(), "evt_2".to_owned()]);
-    let enough = |all: &[_]| all.len() >= 3;
-    receiver.wait_until(enough, DEADLINE).await;
+    let worker = telling(&mut system);
+    receiver.answer("/shop", Manner::Status(503));
+    system.publish(&["acme", "shop", "signs", "bank"], (1..=4).map(|n| format!("evt_{n}")));
+    system.publish_raw(Some(b"acme"), Some(event_with_password().as_bytes()), Vec::new());
+    receiver.wait_until(|all| all.len() >= 4, DEADLINE).await;
     system.await_rest(DEADLINE);
+    were_used(&receiver, &proxy);
 
-    // Were they not used, there would be nothing to find.
-    let request = &receiver.requests_to("/acme")[0];
-    assert!(found(request.header("authorization").unwrap(), BASIC).is_some());
-    assert_eq!(
-        receiver.requests_to("/shop")[1].header("authorization"),
-        Some(&*format!("Bearer {BEARER}"))
-    );
-    let bad = bad_entries(&client);
+    let bad = bad_entries(&certificate.key.serialize_pem());
     write(&system, &bad);
-    let refused = "an entry of the directory is refused";
-    let all = bad.len();
-    assert!(poll(DEADLINE, || worker.log().matches(refused).count() >= all), "{}", worker.log());
+    let told = || worker.log().matches("an entry of the directory is refused").count();
+    assert!(poll(DEADLINE, || told() >= bad.len()), "{}", worker.log());
 
     let topics = system.topics();
     let mut names = vec![topics.dead_letters(), topics.attempts(), topics.endpoints()];
-    names.extend(
-        system.grades.iter().map(|&delay| topics.grade(paynotify::model::Grade::new(delay))),
-    );
-    let written = records(&system, &names);
-    assert!(written.contains("paynotify-reason: exhausted"), "{written}");
-    assert_none("records", &written, &secrets);
-    let stored = records(&system, &[topics.merchants()]);
+    names.extend(system.grades.iter().map(|&delay| topics.grade(Grade::new(delay))));
+    let written: String = names.iter().map(|name| records(&system, name)).collect();
+    for part in
+        ["paynotify-reason: exhausted", "notify_url: must not hold", "\"outcome\":\"delivered\""]
+    {
+        assert!(written.contains(part), "{part} is not in {written}");
+    }
+    let of_bank = |line: &&str| line.contains("\"merchant_id\":\"bank\"");
+    let bank = written.lines().find(of_bank).unwrap_or_default();
+    assert!(bank.contains("\"outcome\":\"delivered\""), "with its certificate: {bank}");
+    assert_none("records", &written, &marks);
+    let stored = records(&system, &topics.merchants());
     let (sealed, _) = stored.split_once("bad0").unwrap();
-    assert!(sealed.contains("sealed"), "{sealed}");
-    assert_none("the directory", sealed, &secrets);
+    assert_eq!(sealed.matches("sealed:1:k1:").count(), 7, "{sealed}");
+    assert_none("the directory", sealed, &marks);
     for path in ["/metrics", "/status", "/readyz", "/livez"] {
-        assert_none(path, &worker.get(path).1, &secrets);
+        assert_none(path, &worker.get(path).1, &marks);
     }
     let (_, log) = worker.stop();
     assert!(log.contains("\"TRACE\"") && log.contains("librdkafka"), "the log tells little");
-    assert_none("the log", &log, &secrets);
+    assert_none("the log", &log, &marks);
 
     let letter = system.records(&topics.dead_letters()).remove(0).coordinates.to_string();
-    commands(&system, &letter, &bad, &secrets);
+    commands(&system, &letter, &bad, &marks);
+    sources_of_keys(&system, &file("keys", &key()), &file("spoiled", ""), &marks);
+    debug_texts(&entries, &marks);
 }
 
-/// Every command that reads or refuses.
-fn commands(system: &System, letter: &str, bad: &[String], secrets: &[&str]) {
-    let search = |arguments: &[&str], input: &str| {
-        let text = said(&mut command(system, arguments), input);
-        assert!(!text.is_empty(), "{arguments:?} says nothing");
-        assert_none(&arguments.join(" "), &text, secrets);
+/// Were they not used, there would be nothing to find.
+fn were_used(receiver: &Receiver, proxy: &Proxy) {
+    let used = |path: &str, mark: &str| {
+        let request = &receiver.requests_to(path)[0];
+        let header = request.header("authorization").unwrap();
+        assert!(Mark::text(mark).found(header).is_some(), "{header}");
     };
-    for format in ["json", "table"] {
-        for arguments in [
-            &["merchants", "list"][..],
-            &["merchants", "show", "acme"],
-            &["merchants", "show", "shop"],
-            &["merchants", "show", "bank"],
-            &["merchants", "ping", "shop"],
-            &["dlq", "list"],
-            &["dlq", "show", letter, "--with-payload"],
-            &["config", "show"],
-        ] {
-            search(&[arguments, &["--output", format]].concat(), "");
-        }
-    }
-    search(&["merchants", "rewrap"], "");
-    for entry in bad {
-        search(&["merchants", "put", "-"], entry);
-    }
-    // Mistakes of the configuration, each with a secret in what is wrong.
-    let base64 = STANDARD.encode(KEK);
-    for wrong in [
-        format!("[directory]\nkeys = \"{base64}\"\n"),
-        format!("[directory]\nkeys = [\"k1 {base64}\"]\n"),
-        format!("[directory]\nkeys = \"k1 {base64}\n"),
-        format!("[kafka.properties]\n\"sasl.password\" = [\"{PASSWORD}\"]\n"),
-        format!("[delivery]\nproxy = \"https://u:{BASIC}@proxy.example\"\n"),
-    ] {
-        search(&["merchants", "rewrap", "--config", "-"], &wrong);
-        search(&["config", "check", "--config", "-"], &wrong);
-    }
-    let flag = format!("directory.keys=k1 {base64}");
-    search(&["merchants", "rewrap", "--set", &flag], "");
+    used("/acme", BASIC);
+    used("/shop", BEARER);
+    let acme = receiver.requests_to("/acme");
+    let signature = acme[0].header("webhook-signature").unwrap();
+    assert!(signature.contains("v1,") && signature.contains("v1a,"), "{signature}");
+    assert!(receiver.requests_to("/shop")[0].header("stripe-signature").is_some());
+    assert!(receiver.requests_to("/signs")[0].header("signature").is_some());
+    let heads = proxy.heads.lock().unwrap().concat();
+    assert!(Mark::text(PROXY).found(&heads).is_some(), "{heads}");
 }
 
-fn admin_address(log: &str) -> Option<String> {
-    let line = log.lines().find(|line| line.contains("admin server"))?;
-    let line: Value = serde_json::from_str(line).ok()?;
-    line["address"].as_str().map(str::to_owned)
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_for_kafka_and_no_key_of_the_environment_is_in_the_log() {
+    let tokens = Tokens::start(SHORT).await;
+    let (mut system, receiver) = with_tokens("marked-tokens", &tokens, SECRET).await;
+    system.set("kafka.properties.debug", "conf,security,feature,cgrp");
+    system.set("directory.keys", &key());
+    let authority = Authority::new();
+    let certificate = authority.issue("paynotify");
+    let entries = entries(|path| receiver.url(path), 1, &certificate);
+    let put = said(&mut command(&system, &["merchants", "put", "-"]), &entries);
+    assert!(put.contains("put 4, refused 0"), "{put}");
+    let worker = telling(&mut system);
+    let given = tokens.given();
+    system.publish(&["acme", "shop"], ["evt_1".to_owned(), "evt_2".to_owned()]);
+    receiver.wait_until(|all| all.len() >= 2, DEADLINE).await;
+    assert!(poll(DEADLINE, || tokens.given() > given), "a token is renewed");
+    tokens.refuse(true);
+    assert!(poll(DEADLINE, || worker.get("/readyz").0 == 503), "{}", worker.log());
+    let mut marks = marks(&certificate);
+    marks.extend([SECRET, TOKEN].map(Mark::text));
+    for path in ["/metrics", "/status", "/readyz", "/livez"] {
+        assert_none(path, &worker.get(path).1, &marks);
+    }
+    let log = worker.log();
+    assert!(log.contains("\"TRACE\"") && log.contains("librdkafka"), "the log tells little");
+    assert_none("the log", &log, &marks);
+    let text = said(&mut command(&system, &["config", "show"]), "");
+    assert_none("config show", &text, &marks);
 }

@@ -1,6 +1,6 @@
-//! `merchants rewrap`: every secret sealed by the current key.
+//! `paynotify merchants rewrap`: every secret to the current key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
@@ -11,42 +11,46 @@ use crate::{
     model::MerchantId,
 };
 
-/// What became of an entry.
-enum Outcome {
-    Sealed,
-    InOrder,
-    Failed(String),
+/// What became of the merchants' entries: an entry is looked at again after others wrote it, and
+/// counts once.
+#[derive(Default)]
+struct Counts {
+    moved: BTreeSet<MerchantId>,
+    kept: BTreeSet<MerchantId>,
+    failed: BTreeMap<MerchantId, String>,
 }
 
-/// Seals what is in the clear and what another key has sealed. Entries that need nothing are not
-/// written, and edits of others stay.
-pub(super) fn rewrap(store: &Store<'_>, rules: &Rules) -> anyhow::Result<()> {
+/// Seals what is in the clear, moves what another key seals, and says how many entries there were.
+/// Entries that need nothing are not written.
+pub(super) fn run(store: &Store<'_>, rules: &Rules) -> anyhow::Result<()> {
     let keys = rules.vault.as_ref();
     let vault = keys.context("there are no keys; set directory.key_file, key_command or keys")?;
-    // By merchant: an entry is looked at again after it was written, and counts once.
-    let mut outcomes: BTreeMap<MerchantId, Outcome> = BTreeMap::new();
-    store.rewrite(rules, |merchant, entry| {
-        let (outcome, sealed) = match seal_entry(entry, vault) {
-            Ok(Some(sealed)) => (Outcome::Sealed, Some(sealed)),
-            Ok(None) if matches!(outcomes.get(merchant), Some(Outcome::Sealed)) => return None,
-            Ok(None) => (Outcome::InOrder, None),
-            Err(error) => (Outcome::Failed(error.to_string()), None),
-        };
-        outcomes.insert(merchant.clone(), outcome);
-        sealed
-    })?;
-    let (mut moved, mut kept, mut failed) = (0_u64, 0_u64, 0_u64);
-    for outcome in outcomes.values() {
-        match outcome {
-            Outcome::Sealed => moved += 1,
-            Outcome::InOrder => kept += 1,
-            Outcome::Failed(error) => {
-                failed += 1;
-                eprintln!("{}", text::escape(&format!("left as it is: {error}")));
+    let mut counts = Counts::default();
+    let nobodys = store.rewrite(|merchant, entry| {
+        counts.failed.remove(merchant);
+        match seal_entry(entry, vault) {
+            Ok(Some(sealed)) => {
+                counts.moved.insert(merchant.clone());
+                return Some(sealed);
+            }
+            Ok(None) => drop(counts.kept.insert(merchant.clone())),
+            Err(mut error) => {
+                error.merchant.get_or_insert_with(|| merchant.clone());
+                counts.failed.insert(merchant.clone(), error.to_string());
             }
         }
+        None
+    })?;
+    let Counts { moved, kept, failed } = counts;
+    for error in failed.values() {
+        eprintln!("{}", text::escape(&format!("left as it is: {error}")));
     }
-    eprintln!("sealed {moved}, in order before {kept}, failed {failed}");
-    anyhow::ensure!(failed == 0, "{failed} entries could not be sealed, see above");
+    if nobodys > 0 {
+        eprintln!("left as they are: {nobodys} lines in which no merchant_id can be read");
+    }
+    let kept = kept.difference(&moved).count();
+    let bad = failed.len() as u64 + nobodys;
+    eprintln!("sealed {}, in order before {kept}, failed {bad}", moved.len());
+    anyhow::ensure!(bad == 0, "{bad} entries could not be sealed, see above");
     Ok(())
 }

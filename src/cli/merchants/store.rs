@@ -1,6 +1,5 @@
 //! Where the directory is kept: its topic, or a file.
 
-mod converge;
 mod topic;
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
@@ -14,6 +13,7 @@ use crate::{
     model::{MerchantId, Revision},
 };
 
+use super::converge::converge;
 use topic::Topic;
 
 /// The directory of this configuration.
@@ -72,22 +72,17 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Writes what `change` makes of each entry, and nothing over what others write meanwhile. It is
-    /// asked again about its own results, so it has to answer nothing where nothing is to do.
+    /// Gives entries a new text where `change` answers one, and needs no more where it answers none;
+    /// what others write meanwhile stays. Answers how many lines of a file belong to nobody.
     pub(super) fn rewrite(
         &self,
-        rules: &Rules,
-        mut change: impl FnMut(&MerchantId, &Bytes) -> Option<Vec<u8>>,
-    ) -> anyhow::Result<()> {
-        let Some(path) = &self.config.directory.file else {
-            return converge::converge(&mut self.topic(), change);
-        };
-        for (merchant, Stored { entry, revision }) in read_file(path)? {
-            if let Some(entry) = change(&merchant, &entry) {
-                file::put_over(path, &entry, rules, revision)?;
-            }
+        mut change: impl FnMut(&MerchantId, &[u8]) -> Option<Vec<u8>>,
+    ) -> anyhow::Result<u64> {
+        if let Some(path) = &self.config.directory.file {
+            return Ok(file::rewrite(path, change)?);
         }
-        Ok(())
+        converge(&mut self.topic().followed(), |merchant, entry| change(merchant, entry))?;
+        Ok(0)
     }
 
     /// Deletes an entry; whether there was one.

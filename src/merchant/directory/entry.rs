@@ -13,12 +13,14 @@ use serde::{
 };
 use serde_json::{Value, json};
 
+use self::shown::REDACTED;
+pub(super) use self::shown::holds_key;
 pub use self::{auth::AuthEntry, dialect::DialectEntry};
 use super::{Error, MAX_ENTRY_BYTES};
 use crate::model::{EndpointId, MerchantId, Span, State, Timestamp};
 
 /// A merchant's entry, format 1.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with the fields of a merchant")]
 pub struct Entry {
     /// Version of this form: 1.
@@ -40,7 +42,7 @@ pub struct Entry {
 }
 
 /// One endpoint of an entry.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with the fields of an endpoint")]
 pub struct EndpointEntry {
     /// Unique within the merchant.
@@ -149,7 +151,7 @@ pub struct JsonEntry {
 }
 
 /// A signing key as written.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with id, kind, value")]
 pub struct SecretEntry {
     /// Name for logs.
@@ -182,7 +184,8 @@ impl Entry {
             let path = if syntax || path == "." { "entry".to_owned() } else { path };
             let remedy =
                 if syntax { "write one JSON object" } else { "see schemas/merchant.schema.json" };
-            Error { merchant: merchant(), ..Error::new(&path, without_values(&inner), remedy) }
+            let what = without_values(&path, &inner);
+            Error { merchant: merchant(), ..Error::new(&path, what, remedy) }
         })?;
         json.end().map_err(|error| Error {
             merchant: merchant(),
@@ -192,28 +195,25 @@ impl Entry {
     }
 }
 
-/// The entry as JSON for people: everything but the values of secrets.
+/// The entry as JSON for people: everything but the values of secrets, and what may be one in the
+/// wrong place.
 pub fn redacted(entry: &Entry) -> Value {
     let endpoints: Vec<Value> = entry.endpoints.iter().map(endpoint).collect();
-    json!({
+    let hosts = entry.notify_url_hosts.iter().map(|host| shown::host(host));
+    let mut shown = json!({
         "format": entry.format,
         "merchant_id": entry.merchant_id,
         "name": entry.name,
         "state": entry.state,
-        "notify_url_hosts": entry.notify_url_hosts,
+        "notify_url_hosts": hosts.collect::<Vec<_>>(),
         "updated_at": entry.updated_at,
         "endpoints": endpoints,
-    })
+    });
+    shown::without_keys(&mut shown);
+    shown
 }
 
 fn endpoint(entry: &EndpointEntry) -> Value {
-    let secret = |secret: &SecretEntry| {
-        json!({
-            "id": shown::id(&secret.id), "kind": shown::kind(&secret.kind),
-            "value": shown::REDACTED,
-            "not_before": secret.not_before, "expires": secret.expires,
-        })
-    };
     json!({
         "id": entry.id,
         "url": shown::url(&entry.url),
@@ -221,7 +221,14 @@ fn endpoint(entry: &EndpointEntry) -> Value {
         "events": entry.events,
         "policy": policy(&entry.policy),
         "auth": entry.auth.as_ref().map(auth::redacted),
-        "secrets": entry.secrets.iter().map(secret).collect::<Vec<_>>(),
+        "secrets": entry.secrets.iter().map(secret_shown).collect::<Vec<_>>(),
+    })
+}
+
+fn secret_shown(entry: &SecretEntry) -> Value {
+    json!({
+        "id": shown::id(&entry.id), "kind": shown::kind(&entry.kind), "value": REDACTED,
+        "not_before": entry.not_before, "expires": entry.expires,
     })
 }
 
@@ -250,6 +257,28 @@ fn policy(entry: &PolicyEntry) -> Value {
     policy
 }
 
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry {}", redacted(self))
+    }
+}
+
+impl fmt::Debug for EndpointEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = endpoint(self);
+        shown::without_keys(&mut shown);
+        write!(f, "EndpointEntry {shown}")
+    }
+}
+
+impl fmt::Debug for SecretEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = secret_shown(self);
+        shown::without_keys(&mut shown);
+        write!(f, "SecretEntry {shown}")
+    }
+}
+
 /// The id of an entry that could not be read whole.
 pub(super) fn named(bytes: &[u8]) -> Option<MerchantId> {
     #[derive(Deserialize)]
@@ -275,7 +304,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D:
 }
 
 /// The parser's complaint without the value that it quotes: a secret may stand in the wrong place.
-fn without_values(error: &serde_json::Error) -> String {
+fn without_values(path: &str, error: &serde_json::Error) -> String {
     let text = error.to_string();
     for prefix in ["invalid type: ", "invalid value: "] {
         let Some(rest) = text.strip_prefix(prefix) else { continue };
@@ -283,5 +312,29 @@ fn without_values(error: &serde_json::Error) -> String {
         let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, end)| end);
         return format!("is of type {kind}, but must be {expected}");
     }
-    text
+    if let Some(rest) = text.strip_prefix("unknown variant ") {
+        let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, end)| end);
+        return format!("is not known, but must be {expected}");
+    }
+    // What is wrong with a duration elsewhere is better seen.
+    let near = path.ends_with("id") || [".secrets", ".auth"].iter().any(|part| path.contains(part));
+    if near { without_quotes(&text) } else { text }
+}
+
+/// The text with `[redacted]` for each part in double quotes, which are escaped inside.
+fn without_quotes(text: &str) -> String {
+    let (mut kept, mut quoted, mut escaped) = (String::with_capacity(text.len()), false, false);
+    for character in text.chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => {
+                kept.push_str(if quoted { "" } else { REDACTED });
+                quoted = !quoted;
+            }
+            _ if quoted => {}
+            _ => kept.push(character),
+        }
+    }
+    kept
 }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Error, LineError, Rules, entry, parse_entry};
 use crate::model::{Merchant, MerchantId, Revision};
 
-pub use edit::{EditError, Stale, delete, put, put_over};
+pub use edit::{EditError, Stale, delete, put, put_over, rewrite};
 pub use watch::watch;
 
 /// Bytes of the whole file at most.

@@ -278,6 +278,40 @@ fn no_message_shows_a_secret_wherever_it_stands() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_field_of_an_entry_is_in_no_error_and_not_shown() {
+    let secret = "marked s3cret";
+    for (pointer, value) in [
+        ("/merchant_id", json!(secret)),
+        ("/state", json!(secret)),
+        ("/notify_url_hosts/0", json!(format!("u:{secret}@shop.example"))),
+        ("/endpoints/0/id", json!(secret)),
+        ("/endpoints/0/url", json!("https://u:marked s3cret@shop.example")),
+        ("/endpoints/0/state", json!(secret)),
+        ("/endpoints/0/secrets/0/id", json!(secret)),
+        ("/endpoints/0/secrets/0/kind", json!(secret)),
+        ("/endpoints/0/secrets/0/not_before", json!(secret)),
+        ("/endpoints/0/secrets/0/expires", json!(secret)),
+        ("/endpoints/0/auth", json!({ "kind": secret })),
+        (
+            "/endpoints/0/auth",
+            json!({ "kind": "basic", "username": format!("u:{secret}"), "password": "" }),
+        ),
+        (
+            "/endpoints/0/auth",
+            json!({ "kind": "client_certificate", "certificate": secret, "key": "k" }),
+        ),
+        ("/endpoints/0/policy/headers", json!({ "whsec_s3cret a": "x" })),
+    ] {
+        let entry = with(pointer, value);
+        let error = parsed(&entry).unwrap_err();
+        let read = Entry::parse(entry.to_string().as_bytes());
+        let shown = read.map(|entry| redacted(&entry).to_string() + &format!("{entry:?}"));
+        let text = format!("{error} {error:?} {}", shown.unwrap_or_default());
+        assert!(!text.contains("s3cret"), "{pointer}: {text}");
+    }
+}
+
+#[test]
 fn records_of_the_topic_put_remove_or_are_refused() {
     let (rules, value) = (Rules::default(), entry().to_string());
     let update = |key: Option<&str>, value: Option<&str>| {
@@ -355,6 +389,26 @@ async fn a_changed_file_is_told_as_what_changed() {
     assert_eq!(until_loaded(&mut updates).await, ["refused 2"], "nobody knows whose line it was");
     cancel.cancel();
     assert!(updates.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn a_line_that_no_key_opened_is_told_once_the_key_is_there() {
+    use crate::merchant::vault::{KeySource, Vault};
+    const OLD: &str = "old AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    const NEW: &str = "new AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let folder = tempfile::tempdir().unwrap();
+    let (path, keys) = (folder.path().join("merchants.jsonl"), folder.path().join("keys"));
+    let ahead = Vault::new(&KeySource::Text(NEW.into())).unwrap();
+    let sealed = seal_entry(entry().to_string().as_bytes(), &ahead).unwrap().unwrap();
+    let sealed = String::from_utf8(sealed).unwrap();
+    fs::write(&path, [line("a", "https://a.example"), sealed].join("\n")).unwrap();
+    fs::write(&keys, OLD).unwrap();
+    let vault = Some(Vault::new(&KeySource::File(keys.clone())).unwrap());
+    let rules = Rules { vault, ..Rules::default() };
+    let mut updates = file::watch(path, rules, CancellationToken::new());
+    assert_eq!(until_loaded(&mut updates).await, ["refused 2", "put a"]);
+    fs::write(&keys, [NEW, OLD].join("\n")).unwrap();
+    assert_eq!(until_loaded(&mut updates).await, ["put m_42"]);
 }
 
 async fn until_loaded(updates: &mut tokio::sync::mpsc::Receiver<Update>) -> Vec<String> {

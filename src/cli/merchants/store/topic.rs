@@ -1,13 +1,13 @@
 //! The directory on its topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 
 use super::{
+    super::converge::{Log, Place, Record},
     Stored,
-    converge::{Log, Place, Record},
 };
 use crate::{
     cli::writer::Writer,
@@ -15,7 +15,7 @@ use crate::{
     kafka::{
         Error, TopicNames,
         producer::{Appended, Outgoing},
-        reader,
+        reader::{self, StoredRecord},
     },
     merchant::directory::file::Stale,
     model::{Coordinates, MerchantId, Offset, Revision},
@@ -25,6 +25,15 @@ use crate::{
 pub(super) struct Topic<'a> {
     config: &'a Config,
     name: String,
+}
+
+/// The topic while entries are changed on it: read once, then what came since.
+pub(super) struct Followed<'a> {
+    topic: Topic<'a>,
+    /// The first offset of each partition that was not read; none before the first reading.
+    next: Option<BTreeMap<i32, Offset>>,
+    /// Partitions with records of ours that were not read yet.
+    written: BTreeSet<i32>,
 }
 
 /// The topic as it was read to its end.
@@ -40,16 +49,20 @@ impl<'a> Topic<'a> {
         Self { config, name: TopicNames::new(&config.topics.prefix).merchants() }
     }
 
+    /// From now on.
+    pub(super) fn followed(self) -> Followed<'a> {
+        Followed { topic: self, next: None, written: BTreeSet::new() }
+    }
+
     pub(super) fn read(&self) -> Result<Read, Error> {
         let mut read = Read::default();
         reader::scan(&self.config.kafka.client_settings(), &self.name, |record| {
             let Coordinates { partition, offset, .. } = record.coordinates;
             read.next.insert(partition, Offset(offset.0 + 1));
-            let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-            let Some(merchant) = key.and_then(|key| MerchantId::parse(key).ok()) else {
+            let Some(Record { merchant, entry, .. }) = recorded(record) else {
                 return Ok::<_, Error>(());
             };
-            match record.value {
+            match entry {
                 Some(entry) => {
                     read.entries.insert(merchant, Stored { entry, revision: Revision::at(offset) })
                 }
@@ -60,7 +73,7 @@ impl<'a> Topic<'a> {
         Ok(read)
     }
 
-    /// Writes entries; without a value, deletes them. Says where each is.
+    /// Writes entries; without a value, deletes them. Says where each is, in no order.
     pub(super) fn write<'r>(
         &self,
         records: impl Iterator<Item = (&'r MerchantId, Option<&'r [u8]>)>,
@@ -79,9 +92,9 @@ impl<'a> Topic<'a> {
         }
         writer.finish();
         let outcome = |outcome: crate::cli::writer::Outcome<MerchantId>| {
-            let why = || format!("merchant {} is not written", outcome.token);
-            let appended = outcome.result.with_context(why)?;
-            Ok((outcome.token, appended))
+            let crate::cli::writer::Outcome { token, result } = outcome;
+            let written = result.with_context(|| format!("merchant {token} is not written"))?;
+            Ok((token, written))
         };
         writer.take().into_iter().map(outcome).collect()
     }
@@ -139,16 +152,27 @@ impl<'a> Topic<'a> {
     }
 }
 
-impl Log for Topic<'_> {
+impl Log for Followed<'_> {
     fn read(&mut self, show: &mut dyn FnMut(Record)) -> anyhow::Result<()> {
-        reader::scan(&self.config.kafka.client_settings(), &self.name, |record| {
+        let Self { topic: Topic { config, name }, next, written } = self;
+        let settings = config.kafka.client_settings();
+        let mut show_one = |record: StoredRecord, next: &mut BTreeMap<i32, Offset>| {
             let Coordinates { partition, offset, .. } = record.coordinates;
-            let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-            if let Some(merchant) = key.and_then(|key| MerchantId::parse(key).ok()) {
-                show(Record { merchant, place: (partition, offset.0), entry: record.value });
-            }
-            Ok::<_, Error>(())
-        })?;
+            next.insert(partition, Offset(offset.0 + 1));
+            recorded(record).into_iter().for_each(&mut *show);
+        };
+        let Some(next) = next else {
+            let next = next.insert(BTreeMap::new());
+            return Ok(reader::scan(&settings, name, |record| {
+                show_one(record, next);
+                Ok::<_, Error>(())
+            })?);
+        };
+        for partition in std::mem::take(written) {
+            let offset = next.get(&partition).copied().unwrap_or(Offset(0));
+            let from = Coordinates { topic: name.as_str().into(), partition, offset };
+            reader::since(&settings, &from, |record| show_one(record, next))?;
+        }
         Ok(())
     }
 
@@ -156,8 +180,18 @@ impl Log for Topic<'_> {
         &mut self,
         records: &[(MerchantId, Option<Bytes>)],
     ) -> anyhow::Result<Vec<(MerchantId, Place)>> {
-        let records = records.iter().map(|(merchant, entry)| (merchant, entry.as_deref()));
-        let written = self.write(records)?;
-        Ok(written.into_iter().map(|(id, at)| (id, (at.partition, at.offset.0))).collect())
+        let values = records.iter().map(|(merchant, entry)| (merchant, entry.as_deref()));
+        let written = self.topic.write(values)?;
+        self.written.extend(written.iter().map(|(_, appended)| appended.partition));
+        let place = |(merchant, appended): (_, Appended)| {
+            (merchant, (appended.partition, appended.offset.0))
+        };
+        Ok(written.into_iter().map(place).collect())
     }
+}
+
+/// The record as one of the directory, unless its key is no merchant's.
+fn recorded(StoredRecord { coordinates, key, value, .. }: StoredRecord) -> Option<Record> {
+    let merchant = MerchantId::parse(std::str::from_utf8(&key?).ok()?).ok()?;
+    Some(Record { merchant, place: (coordinates.partition, coordinates.offset.0), entry: value })
 }

@@ -29,7 +29,11 @@ pub(super) fn url(text: &str, rules: &Rules) -> Checked<Url> {
 pub(super) fn host(text: &str, rules: &Rules) -> Checked<()> {
     // Hosts are compared with those of parsed URLs, so they have to be in the same form.
     let Some(host) = Host::parse(text).ok().filter(|host| host.to_string() == text) else {
-        let what = format!("{:?} is not a host name", text.chars().take(80).collect::<String>());
+        // It may hold a password, as the URL may.
+        let found: String = text.chars().take(80).collect();
+        let found =
+            if text.contains('@') { "what has a user".to_owned() } else { format!("{found:?}") };
+        let what = format!("{found} is not a host name");
         let remedy = "write the lower-case name without scheme, port and path";
         return Err(Problem::new("", what, remedy));
     };

@@ -1,5 +1,7 @@
 //! What a request shows to be let in, as written.
 
+use std::fmt;
+
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::{optional_secret, shown};
 
 /// `{"kind": "basic", "username": …, "password": …}`, `{"kind": "bearer", "token": …}` or
 /// `{"kind": "client_certificate", "certificate": …, "key": …}`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with kind and what belongs to it")]
 pub struct AuthEntry {
     /// `basic`, `bearer` or `client_certificate`.
@@ -32,7 +34,7 @@ pub(super) fn redacted(entry: &AuthEntry) -> Value {
     let hidden = |secret: &Option<SecretString>| secret.as_ref().map(|_| shown::REDACTED);
     let mut auth = json!({
         "kind": shown::kind(&entry.kind),
-        "username": entry.username,
+        "username": entry.username.as_deref().map(shown::username),
         "password": hidden(&entry.password),
         "token": hidden(&entry.token),
         "certificate": entry.certificate.as_deref().map(shown::certificate),
@@ -42,4 +44,12 @@ pub(super) fn redacted(entry: &AuthEntry) -> Value {
         fields.retain(|_, value| !value.is_null());
     }
     auth
+}
+
+impl fmt::Debug for AuthEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = redacted(self);
+        shown::without_keys(&mut shown);
+        write!(f, "AuthEntry {shown}")
+    }
 }

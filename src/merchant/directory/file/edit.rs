@@ -97,6 +97,28 @@ fn replaced(old: &[u8], merchant: &MerchantId, line: &[u8]) -> Vec<u8> {
     lines
 }
 
+/// Gives lines a new text where `edit` answers one; every other line stays as it is. Answers how many
+/// lines belong to nobody. Commands on this machine wait for each other.
+pub fn rewrite(
+    path: &Path,
+    mut edit: impl FnMut(&MerchantId, &[u8]) -> Option<Vec<u8>>,
+) -> Result<u64, EditError> {
+    let mut nobodys = 0;
+    change(path, |old| {
+        let (mut new, mut changed) = (Vec::with_capacity(old.len()), false);
+        for (_, line) in numbered(old) {
+            let owner = owner(line);
+            nobodys += u64::from(owner.is_none());
+            let edited = owner.and_then(|owner| edit(&owner, line));
+            changed |= edited.is_some();
+            new.extend(edited.as_deref().map_or(line.to_vec(), one_line));
+            new.push(b'\n');
+        }
+        Ok(changed.then_some(new))
+    })?;
+    Ok(nobodys)
+}
+
 /// Removes the lines of a merchant; whether there were any.
 pub fn delete(path: &Path, merchant: &MerchantId) -> Result<bool, EditError> {
     change(path, |old| {

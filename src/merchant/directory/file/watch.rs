@@ -36,8 +36,8 @@ type Hash = [u8; 32];
 /// unreadable line might be the one that is missed. An unreadable file changes nothing.
 pub fn watch(path: PathBuf, rules: Rules, cancel: CancellationToken) -> mpsc::Receiver<Update> {
     let (updates, receiver) = mpsc::channel(QUEUE);
-    let watcher =
-        Watcher { path, rules: Arc::new(rules), updates, said: HashMap::new(), last: None };
+    let (rules, said) = (Arc::new(rules), HashMap::new());
+    let watcher = Watcher { path, rules, updates, said, last: None, generation: 0 };
     tokio::spawn(async move { cancel.run_until_cancelled_owned(watcher.run()).await });
     receiver
 }
@@ -50,6 +50,8 @@ struct Watcher {
     said: HashMap<MerchantId, Hash>,
     /// What the last look saw, so that nothing is said twice.
     last: Option<Seen>,
+    /// Of the keys that opened secrets then.
+    generation: u64,
 }
 
 /// What there was to see: a hash of the bytes, or why there are none.
@@ -83,6 +85,11 @@ impl Watcher {
 
     /// The file's new content, once two looks in a row agree.
     async fn changed(&mut self) -> Option<Reading> {
+        let generation = self.generation().await?;
+        if generation != self.generation {
+            // Other keys may open what was refused.
+            self.last = None;
+        }
         let mut reading = self.look().await?;
         for _ in 1..LOOKS {
             if self.last.is_none() {
@@ -99,7 +106,13 @@ impl Watcher {
             reading = again;
         }
         self.last = Some(reading.seen.clone());
+        self.generation = generation;
         Some(reading)
+    }
+
+    async fn generation(&self) -> Option<u64> {
+        let Some(vault) = self.rules.vault.clone() else { return Some(0) };
+        tokio::task::spawn_blocking(move || vault.generation()).await.ok()
     }
 
     /// Nothing when it looks like the last time.
