@@ -195,6 +195,48 @@ async fn an_entry_that_no_key_opened_is_read_again_once_the_key_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sealing_anew_is_no_edit_and_enables_nothing() {
+    let broker = broker();
+    let mut system = System::new(broker.bootstrap(), broker.prefix("resealed"), 1).await;
+    let receiver = Receiver::start().await;
+    receiver.answer("/gone", Manner::Status(410));
+    system.set("delivery.disable_gone_after", "1s");
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    let path = keys.path().to_str().unwrap();
+    std::fs::write(path, format!("{OLD_KEY}\n")).unwrap();
+    let with_keys = [(KEY_FILE, path)];
+    put_with(&system, "acme", &receiver.url("/gone"), &with_keys);
+    let start = |arguments: &[&str]| {
+        let mut command = with_topic(&system, arguments);
+        command.envs(with_keys);
+        Worker::spawn(&mut command)
+    };
+    let mut worker = start(&["worker", "--allow-unsafe"]);
+    worker.await_ready();
+    system.publish(&["acme"], ["evt_1".to_owned()]);
+    let disabled = |worker: &Worker| worker.status()["disabled_endpoints"]["count"].clone();
+    assert!(poll(DEADLINE, || disabled(&worker) == 1), "{}", worker.log());
+
+    std::fs::write(path, format!("{NEW_KEY}\n{OLD_KEY}\n")).unwrap();
+    let mut rewrap = with_topic(&system, &["merchants", "rewrap"]);
+    let output = rewrap.envs(with_keys).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.trim(), "sealed 1, in order before 0, failed 0");
+    // Whatever is written after it is read after it.
+    put_with(&system, "shop", &receiver.url("/shop"), &with_keys);
+    let arrived = poll(DEADLINE, || {
+        system.publish(&["shop"], ["evt_2".to_owned()]);
+        poll(Duration::from_millis(500), || !receiver.requests_to("/shop").is_empty())
+    });
+    assert!(arrived, "{}", worker.log());
+    assert_eq!(disabled(&worker), 1);
+    worker.stop();
+    let mut worker = start(&["worker", "--allow-unsafe"]);
+    worker.await_ready();
+    assert_eq!(disabled(&worker), 1, "nor over a restart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_is_gone_is_disabled_over_a_restart_until_it_is_enabled_and_replayed() {
     let broker = broker();
     let mut system = System::new(broker.bootstrap(), broker.prefix("gone"), 1).await;

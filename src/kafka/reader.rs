@@ -40,6 +40,13 @@ pub struct StoredRecord {
     pub headers: Vec<Header>,
 }
 
+impl StoredRecord {
+    /// The value of the last header of this name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().rfind(|(found, _)| found == name).map(|(_, value)| &**value)
+    }
+}
+
 /// Shows every record of a topic up to its end as it is now, until `show` fails. Records of a
 /// partition come in order.
 pub fn scan<E: From<Error>>(

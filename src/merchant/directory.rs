@@ -14,7 +14,7 @@ mod tests;
 use crate::{
     engine::hops,
     merchant::{guard::Guard, vault::Vault},
-    model::{Ladder, Merchant, MerchantId, Policy, Span},
+    model::{Ladder, Merchant, MerchantId, Offset, Policy, Revision, Span},
 };
 
 pub use check::{acknowledging_body, acknowledging_json, event_filter, status_set};
@@ -133,6 +133,16 @@ pub fn parse_entry(bytes: &[u8], rules: &Rules) -> Result<Merchant, Error> {
     let mut entry = Entry::parse(bytes)?;
     sealed::open(&mut entry, rules.vault.as_ref())?;
     check::merchant(entry, rules)
+}
+
+/// Header of a record that holds an earlier entry in another form: its revision, in decimal digits.
+pub const REVISION_HEADER: &str = "paynotify-revision";
+
+/// The revision of the record at this offset, with this [`REVISION_HEADER`]. An entry that was only
+/// sealed anew is no other entry: what workers found of its endpoints goes on to hold.
+pub fn revision(offset: Offset, header: Option<&[u8]>) -> Revision {
+    let told = header.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    told.unwrap_or(Revision::at(offset))
 }
 
 /// What a record of the directory topic changes.

@@ -21,7 +21,6 @@ use crate::{
         directory::{self, Rules, Update},
         vault::holds_sealed,
     },
-    model::Revision,
 };
 
 /// Changes of the directory that wait for the loop.
@@ -142,7 +141,8 @@ impl Source {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let mut update = directory::update(key, value, &self.rules);
         if let Update::Put(merchant) = &mut update {
-            merchant.revision = Revision::at(record.coordinates.offset);
+            let header = record.header(directory::REVISION_HEADER);
+            merchant.revision = directory::revision(record.coordinates.offset, header);
         }
         update
     }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 
-use crate::model::MerchantId;
+use crate::model::{MerchantId, Revision};
 
 /// Readings at most; only entries that are written all the time need many.
 const ROUNDS: usize = 8;
@@ -25,10 +25,7 @@ pub(super) trait Log {
     fn read(&mut self, show: &mut dyn FnMut(Record)) -> anyhow::Result<()>;
 
     /// Appends records; says where each is.
-    fn append(
-        &mut self,
-        records: &[(MerchantId, Option<Bytes>)],
-    ) -> anyhow::Result<Vec<(MerchantId, Place)>>;
+    fn append(&mut self, changes: &[Change]) -> anyhow::Result<Vec<(MerchantId, Place)>>;
 }
 
 /// Partition and offset.
@@ -39,6 +36,17 @@ pub(super) type Place = (i32, i64);
 pub(super) struct Record {
     pub(super) merchant: MerchantId,
     pub(super) place: Place,
+    /// Of which entry it is a form.
+    pub(super) revision: Revision,
+    /// The entry; nothing deletes it.
+    pub(super) entry: Option<Bytes>,
+}
+
+/// A record to append: another form of the entry of this revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) merchant: MerchantId,
+    pub(super) revision: Revision,
     /// The entry; nothing deletes it.
     pub(super) entry: Option<Bytes>,
 }
@@ -54,20 +62,21 @@ pub(super) fn converge(
         log.read(&mut |record| table.take(record))?;
         let mut writes = Vec::new();
         for merchant in std::mem::take(&mut table.touched) {
-            let Some(Seen { entry, .. }) = table.latest.get(&merchant) else { continue };
+            let Some(Seen { entry, revision, .. }) = table.latest.get(&merchant) else { continue };
             let changed = entry.as_ref().and_then(|entry| change(&merchant, entry));
-            match changed {
-                Some(new) => writes.push((merchant, Some(Bytes::from(new)))),
-                None if table.undone.contains(&merchant) => writes.push((merchant, entry.clone())),
-                None => {}
-            }
+            let entry = match changed {
+                Some(new) => Some(Bytes::from(new)),
+                None if table.undone.contains(&merchant) => entry.clone(),
+                None => continue,
+            };
+            writes.push(Change { merchant, revision: *revision, entry });
         }
         if writes.is_empty() {
             return Ok(());
         }
         if round == ROUNDS {
             // What would be written now could not be looked at any more.
-            let names: Vec<_> = writes.iter().map(|(merchant, _)| merchant.as_str()).collect();
+            let names: Vec<_> = writes.iter().map(|change| change.merchant.as_str()).collect();
             anyhow::bail!(
                 "others kept editing {}; look at them with `paynotify merchants show`, and run it again",
                 names.join(", ")
@@ -96,11 +105,12 @@ struct Table {
 
 struct Seen {
     offset: i64,
+    revision: Revision,
     entry: Option<Bytes>,
 }
 
 impl Table {
-    fn take(&mut self, Record { merchant, place, entry }: Record) {
+    fn take(&mut self, Record { merchant, place, revision, entry }: Record) {
         self.touched.insert(merchant.clone());
         let base = self.own.get(&place);
         let passed_over = base.is_some_and(|base| {
@@ -110,7 +120,7 @@ impl Table {
             self.undone.insert(merchant);
         } else {
             self.undone.remove(&merchant);
-            self.latest.insert(merchant, Seen { offset: place.1, entry });
+            self.latest.insert(merchant, Seen { offset: place.1, revision, entry });
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Edits of others at the worst moment: between our reading and our writing.
 
 use super::*;
+use crate::model::Offset;
 
 /// A topic in memory; `meanwhile` is written by others just before our next writes.
 #[derive(Default)]
 struct Memory {
-    records: Vec<(MerchantId, Option<Bytes>)>,
+    records: Vec<(MerchantId, Revision, Option<Bytes>)>,
     /// How many were shown.
     shown: usize,
     meanwhile: Vec<Vec<(&'static str, Option<&'static str>)>>,
@@ -18,40 +19,46 @@ fn id(merchant: &str) -> MerchantId {
 
 impl Memory {
     fn put(&mut self, merchant: &str, entry: Option<&'static str>) {
-        self.records.push((id(merchant), entry.map(|entry| Bytes::from_static(entry.as_bytes()))));
+        let revision = Revision::at(Offset(i64::try_from(self.records.len()).unwrap()));
+        let entry = entry.map(|entry| Bytes::from_static(entry.as_bytes()));
+        self.records.push((id(merchant), revision, entry));
     }
 
     /// The entry that readers see in the end.
     fn entry(&self, merchant: &str) -> Option<&[u8]> {
-        let last = self.records.iter().rev().find(|(key, _)| *key == id(merchant));
-        last.and_then(|(_, entry)| entry.as_deref())
+        self.last(merchant).and_then(|(_, _, entry)| entry.as_deref())
+    }
+
+    fn revision(&self, merchant: &str) -> Option<Revision> {
+        self.last(merchant).map(|(_, revision, _)| *revision)
+    }
+
+    fn last(&self, merchant: &str) -> Option<&(MerchantId, Revision, Option<Bytes>)> {
+        self.records.iter().rev().find(|(key, ..)| *key == id(merchant))
     }
 }
 
 impl Log for Memory {
     fn read(&mut self, show: &mut dyn FnMut(Record)) -> anyhow::Result<()> {
-        for (offset, (merchant, entry)) in (0..).zip(&self.records).skip(self.shown) {
+        for (offset, (merchant, revision, entry)) in (0..).zip(&self.records).skip(self.shown) {
             let (merchant, entry) = (merchant.clone(), entry.clone());
-            show(Record { merchant, place: (0, offset), entry });
+            show(Record { merchant, place: (0, offset), revision: *revision, entry });
         }
         self.shown = self.records.len();
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        records: &[(MerchantId, Option<Bytes>)],
-    ) -> anyhow::Result<Vec<(MerchantId, Place)>> {
+    fn append(&mut self, changes: &[Change]) -> anyhow::Result<Vec<(MerchantId, Place)>> {
         if !self.meanwhile.is_empty() {
             for (merchant, entry) in self.meanwhile.remove(0) {
                 self.put(merchant, entry);
             }
         }
         let mut places = Vec::new();
-        for (merchant, entry) in records {
+        for Change { merchant, revision, entry } in changes {
             let offset = i64::try_from(self.records.len()).unwrap();
             places.push((merchant.clone(), (0, offset)));
-            self.records.push((merchant.clone(), entry.clone()));
+            self.records.push((merchant.clone(), *revision, entry.clone()));
             self.appended += 1;
         }
         Ok(places)
@@ -81,6 +88,20 @@ fn every_entry_is_changed_once_and_a_repeat_writes_nothing() {
     log.shown = 0;
     converge(&mut log, capitals).unwrap();
     assert_eq!(log.appended, 1);
+}
+
+#[test]
+fn a_changed_form_keeps_the_revision_of_the_edit_that_it_is_a_form_of() {
+    let mut log = Memory { meanwhile: vec![vec![("a", Some("theirs"))]], ..Memory::default() };
+    log.put("a", Some("one"));
+    log.put("b", Some("two"));
+    converge(&mut log, capitals).unwrap();
+    let at = |offset| Some(Revision::at(Offset(offset)));
+    assert_eq!((log.revision("a"), log.revision("b")), (at(2), at(1)), "theirs, and its own");
+    log.shown = 0;
+    converge(&mut log, |_, entry| entry.is_ascii().then(|| [entry, &b"\xff"[..]].concat()))
+        .unwrap();
+    assert_eq!((log.revision("a"), log.revision("b")), (at(2), at(1)), "however often");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 
 use super::{
-    super::converge::{Log, Place, Record},
+    super::converge::{Change, Log, Place, Record},
     Stored,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         producer::{Appended, Outgoing},
         reader::{self, StoredRecord},
     },
-    merchant::directory::file::Stale,
+    merchant::directory::{self, REVISION_HEADER, file::Stale},
     model::{Coordinates, MerchantId, Offset, Revision},
 };
 
@@ -59,13 +59,11 @@ impl<'a> Topic<'a> {
         reader::scan(&self.config.kafka.client_settings(), &self.name, |record| {
             let Coordinates { partition, offset, .. } = record.coordinates;
             read.next.insert(partition, Offset(offset.0 + 1));
-            let Some(Record { merchant, entry, .. }) = recorded(record) else {
+            let Some(Record { merchant, revision, entry, .. }) = recorded(record) else {
                 return Ok::<_, Error>(());
             };
             match entry {
-                Some(entry) => {
-                    read.entries.insert(merchant, Stored { entry, revision: Revision::at(offset) })
-                }
+                Some(entry) => read.entries.insert(merchant, Stored { entry, revision }),
                 None => read.entries.remove(&merchant),
             };
             Ok(())
@@ -78,16 +76,27 @@ impl<'a> Topic<'a> {
         &self,
         records: impl Iterator<Item = (&'r MerchantId, Option<&'r [u8]>)>,
     ) -> anyhow::Result<Vec<(MerchantId, Appended)>> {
+        self.append(records.map(|(merchant, value)| (merchant, None, value)))
+    }
+
+    /// Writes records, each as a form of the entry of the revision, where one is told.
+    fn append<'r>(
+        &self,
+        records: impl Iterator<Item = (&'r MerchantId, Option<Revision>, Option<&'r [u8]>)>,
+    ) -> anyhow::Result<Vec<(MerchantId, Appended)>> {
         reader::require(&self.config.kafka.client_settings(), &self.name)?;
         let mut writer = Writer::new(self.config)?;
-        for (merchant, value) in records {
+        for (merchant, revision, value) in records {
+            let header = |revision: Revision| {
+                (REVISION_HEADER.to_owned(), Bytes::from(revision.to_string()))
+            };
             writer.send(&Outgoing {
                 token: merchant.clone(),
                 topic: &self.name,
                 partition: None,
                 key: Some(merchant.as_str().as_bytes()),
                 value,
-                headers: Vec::new(),
+                headers: revision.map(header).into_iter().collect(),
             });
         }
         writer.finish();
@@ -176,12 +185,11 @@ impl Log for Followed<'_> {
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        records: &[(MerchantId, Option<Bytes>)],
-    ) -> anyhow::Result<Vec<(MerchantId, Place)>> {
-        let values = records.iter().map(|(merchant, entry)| (merchant, entry.as_deref()));
-        let written = self.topic.write(values)?;
+    fn append(&mut self, changes: &[Change]) -> anyhow::Result<Vec<(MerchantId, Place)>> {
+        let records = changes.iter().map(|Change { merchant, revision, entry }| {
+            (merchant, Some(*revision), entry.as_deref())
+        });
+        let written = self.topic.append(records)?;
         self.written.extend(written.iter().map(|(_, appended)| appended.partition));
         let place = |(merchant, appended): (_, Appended)| {
             (merchant, (appended.partition, appended.offset.0))
@@ -191,7 +199,10 @@ impl Log for Followed<'_> {
 }
 
 /// The record as one of the directory, unless its key is no merchant's.
-fn recorded(StoredRecord { coordinates, key, value, .. }: StoredRecord) -> Option<Record> {
+fn recorded(record: StoredRecord) -> Option<Record> {
+    let revision = directory::revision(record.coordinates.offset, record.header(REVISION_HEADER));
+    let StoredRecord { coordinates, key, value, .. } = record;
     let merchant = MerchantId::parse(std::str::from_utf8(&key?).ok()?).ok()?;
-    Some(Record { merchant, place: (coordinates.partition, coordinates.offset.0), entry: value })
+    let place = (coordinates.partition, coordinates.offset.0);
+    Some(Record { merchant, place, revision, entry: value })
 }
