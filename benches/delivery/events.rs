@@ -1,25 +1,19 @@
 //! Events of 500 bytes whose id tells when they were published, and the merchants that get them.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use serde_json::json;
 
+use super::support::publish;
+
 /// Merchants, each with one endpoint.
 pub const MERCHANTS: u64 = 1_000;
-/// Bytes of an event.
-const SIZE: usize = 500;
 
 /// Number `number`, published at `sent_us`: key and value.
 pub fn event(number: u64, sent_us: i64) -> (String, String) {
     // A multiplier without a common factor, so that neighbours are of different partitions.
     let merchant = format!("m_{}", number.wrapping_mul(7_919) % MERCHANTS);
-    let at = jiff::Timestamp::from_microsecond(sent_us).unwrap_or_default();
-    let mut value = format!(
-        r#"{{"id":"evt_{sent_us}_{number}","type":"payment.completed","timestamp":"{at:.3}","merchant_id":"{merchant}","data":{{"amount":"12.50","currency":"EUR","note":""#
-    );
-    let end = "\"}}";
-    let padding = SIZE.saturating_sub(value.len() + end.len());
-    let _ = write!(value, "{:.<padding$}{end}", "");
+    let value = publish::event(number, &merchant, sent_us);
     (merchant, value)
 }
 

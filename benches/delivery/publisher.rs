@@ -2,16 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use rdkafka::{
-    ClientConfig,
-    error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseProducer, BaseRecord, Producer},
+use rdkafka::producer::{BaseProducer, BaseRecord};
+
+use super::{
+    events,
+    support::{publish, time},
 };
-
-use super::{events, support::time};
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A publisher as a payment service would have it.
 pub struct Publisher {
@@ -23,12 +19,7 @@ pub struct Publisher {
 impl Publisher {
     /// A publisher to the completions topic of `prefix`.
     pub fn new(bootstrap: &str, prefix: &str, linger: &str) -> anyhow::Result<Self> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("enable.idempotence", "true")
-            .set("partitioner", "murmur2_random")
-            .set("linger.ms", linger)
-            .create()?;
+        let producer = publish::producer(bootstrap, linger)?;
         Ok(Self { producer, topic: prefix.to_owned(), next: 0 })
     }
 
@@ -37,7 +28,7 @@ impl Publisher {
         for _ in 0..count {
             self.publish()?;
         }
-        self.producer.flush(DEADLINE).context("the broker takes all events")
+        publish::flush(&self.producer)
     }
 
     /// Publishes at this rate, evenly, for this time; returns how many.
@@ -55,19 +46,13 @@ impl Publisher {
             }
             self.producer.poll(Duration::from_millis(1));
         }
-        self.producer.flush(DEADLINE).context("the broker takes all events")?;
+        publish::flush(&self.producer)?;
         Ok(self.next - first)
     }
 
     fn publish(&mut self) -> anyhow::Result<()> {
         let (key, value) = events::event(self.next, time::now_us());
-        let mut record = BaseRecord::to(&self.topic).key(&key).payload(&value);
-        while let Err((error, refused)) = self.producer.send(record) {
-            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-            anyhow::ensure!(error == full, "publishing failed: {error}");
-            self.producer.poll(Duration::from_millis(10));
-            record = refused;
-        }
+        publish::send(&self.producer, BaseRecord::to(&self.topic).key(&key).payload(&value))?;
         self.next += 1;
         Ok(())
     }

@@ -2,20 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::Context as _;
 use paynotify::kafka::TopicNames;
-use rdkafka::{
-    ClientConfig,
-    error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseProducer, BaseRecord, Producer},
-};
+use rdkafka::producer::{BaseProducer, BaseRecord};
 use serde_json::json;
 
-use super::support::{receiver::LIVE, time, topics};
+use super::support::{publish, receiver::LIVE, time, topics};
 
 /// Delay topics on which the schedules of the entries are composed.
 pub const GRADES: [&str; 4] = ["5s", "30s", "10m", "1h"];
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Whether a merchant's events are sent.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +31,7 @@ impl Writer {
     /// Creates the topics.
     pub fn new(bootstrap: &str, prefix: &str, receiver: SocketAddr) -> anyhow::Result<Self> {
         topics::create(bootstrap, prefix, &GRADES)?;
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "1")
-            .create()?;
+        let producer = publish::producer(bootstrap, "1")?;
         let names = TopicNames::new(prefix);
         Ok(Self { producer, names, receiver, longest: std::cell::Cell::default(), events: 0 })
     }
@@ -81,30 +71,19 @@ impl Writer {
     pub fn publish(&mut self, number: u64) -> anyhow::Result<()> {
         let (sent_us, event) = (time::now_us(), self.events);
         self.events += 1;
-        let at = jiff::Timestamp::from_microsecond(sent_us)?;
-        let value = json!({
-            "id": format!("evt_{sent_us}_{event}"), "type": "payment.completed",
-            "timestamp": format!("{at:.3}"), "merchant_id": format!("m_{number}"), "data": {},
-        });
-        self.send(&self.names.completions(), number, &value.to_string())?;
+        let value = publish::event(event, &format!("m_{number}"), sent_us);
+        self.send(&self.names.completions(), number, &value)?;
         self.producer.poll(Duration::ZERO);
         Ok(())
     }
 
     /// Waits until the broker has everything.
     pub fn flush(&self) -> anyhow::Result<()> {
-        self.producer.flush(DEADLINE).context("the broker takes all records")
+        publish::flush(&self.producer)
     }
 
-    fn send(&self, topic: &str, number: u64, value: &str) -> anyhow::Result<()> {
+    fn send(&self, topic: &str, number: u64, value: &String) -> anyhow::Result<()> {
         let key = format!("m_{number}");
-        let mut record = BaseRecord::to(topic).key(&key).payload(value);
-        while let Err((error, refused)) = self.producer.send(record) {
-            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-            anyhow::ensure!(error == full, "writing failed: {error}");
-            self.producer.poll(Duration::from_millis(10));
-            record = refused;
-        }
-        Ok(())
+        publish::send(&self.producer, BaseRecord::to(topic).key(&key).payload(value))
     }
 }

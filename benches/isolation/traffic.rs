@@ -1,31 +1,22 @@
 //! 10,000 merchants, their events, and the publisher.
 
 use std::{
-    fmt::Write as _,
     fs,
     net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
-use rdkafka::{
-    ClientConfig,
-    error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseProducer, BaseRecord, Producer},
-};
+use rdkafka::producer::{BaseProducer, BaseRecord};
 use serde_json::json;
 
 use super::{
     scenario::Scenario,
-    support::{time, topics::PARTITIONS},
+    support::{publish, time, topics::PARTITIONS},
 };
 
 /// Merchants, each with one endpoint.
 pub const MERCHANTS: u64 = 10_000;
-/// Bytes of an event.
-const SIZE: usize = 500;
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Writes the directory.
 pub fn write_directory(
@@ -63,11 +54,7 @@ pub struct Publisher {
 impl Publisher {
     /// To the completions topic of `prefix`; events are numbered from 0.
     pub fn new(bootstrap: &str, prefix: &str) -> anyhow::Result<Self> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "5")
-            .create()?;
+        let producer = publish::producer(bootstrap, "5")?;
         Ok(Self { producer, topic: prefix.to_owned(), next: 0 })
     }
 
@@ -81,7 +68,7 @@ impl Publisher {
         for number in 0..count {
             self.publish(merchant(number))?;
         }
-        self.producer.flush(DEADLINE).context("the broker takes all events")
+        publish::flush(&self.producer)
     }
 
     /// Publishes at this rate, evenly, to so many merchants in turn.
@@ -101,33 +88,16 @@ impl Publisher {
             }
             self.producer.poll(Duration::from_millis(1));
         }
-        self.producer.flush(DEADLINE).context("the broker takes all events")
+        publish::flush(&self.producer)
     }
 
     fn publish(&mut self, merchant: u64) -> anyhow::Result<()> {
-        let (key, value) = event(self.next, merchant);
+        let key = format!("m_{merchant}");
+        let value = publish::event(self.next, &key, time::now_us());
         let index = i32::try_from(merchant % u64::from(PARTITIONS.unsigned_abs()))?;
-        let mut record = BaseRecord::to(&self.topic).partition(index).key(&key).payload(&value);
-        while let Err((error, refused)) = self.producer.send(record) {
-            let full = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-            anyhow::ensure!(error == full, "publishing failed: {error}");
-            self.producer.poll(Duration::from_millis(10));
-            record = refused;
-        }
+        let record = BaseRecord::to(&self.topic).partition(index).key(&key).payload(&value);
+        publish::send(&self.producer, record)?;
         self.next += 1;
         Ok(())
     }
-}
-
-fn event(number: u64, merchant: u64) -> (String, String) {
-    let sent_us = time::now_us();
-    let key = format!("m_{merchant}");
-    let at = jiff::Timestamp::from_microsecond(sent_us).unwrap_or_default();
-    let mut value = format!(
-        r#"{{"id":"evt_{sent_us}_{number}","type":"payment.completed","timestamp":"{at:.3}","merchant_id":"{key}","data":{{"amount":"12.50","currency":"EUR","note":""#
-    );
-    let end = "\"}}";
-    let padding = SIZE.saturating_sub(value.len() + end.len());
-    let _ = write!(value, "{:.<padding$}{end}", "");
-    (key, value)
 }

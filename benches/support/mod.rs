@@ -5,6 +5,7 @@
 pub mod kafka;
 
 pub mod process;
+pub mod publish;
 pub mod receiver;
 pub mod summary;
 pub mod time;

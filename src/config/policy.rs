@@ -12,7 +12,7 @@ use crate::{
 use super::{
     kafka::REDACTED,
     reader::{Reader, Value},
-    setting::{Setting, not},
+    setting::{Setting, decimal},
 };
 
 /// Headers that the request itself, its signature or its trace needs.
@@ -164,11 +164,7 @@ impl Setting for Weight {
     }
 
     fn from_value(value: &Value) -> Result<Self, String> {
-        match value {
-            Value::Integer(number) => Self::from_text(&number.to_string()),
-            Value::Number(text) | Value::Text(text) => Self::from_text(text),
-            other => Err(not(other)),
-        }
+        Self::from_text(&decimal(value)?)
     }
 
     fn show(&self) -> Option<String> {

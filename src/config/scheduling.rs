@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     reader::{Reader, Value},
-    setting::{Setting, not, quoted},
+    setting::{Setting, decimal, quoted},
 };
 
 const CLASSES: &str = "scheduling.classes.";
@@ -162,11 +162,7 @@ impl Setting for Share {
     }
 
     fn from_value(value: &Value) -> Result<Self, String> {
-        match value {
-            Value::Integer(number) => Self::from_text(&number.to_string()),
-            Value::Number(text) | Value::Text(text) => Self::from_text(text),
-            other => Err(not(other)),
-        }
+        Self::from_text(&decimal(value)?)
     }
 
     fn show(&self) -> Option<String> {

@@ -38,6 +38,15 @@ pub(super) fn not(value: &Value) -> String {
     }
 }
 
+/// A number as it was written, with decimals or without.
+pub(super) fn decimal(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Number(text) | Value::Text(text) => Ok(text.clone()),
+        other => Err(not(other)),
+    }
+}
+
 pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
@@ -88,11 +97,7 @@ impl Setting for Jitter {
     }
 
     fn from_value(value: &Value) -> Result<Self, String> {
-        match value {
-            Value::Integer(number) => Self::from_text(&number.to_string()),
-            Value::Number(text) | Value::Text(text) => Self::from_text(text),
-            other => Err(not(other)),
-        }
+        Self::from_text(&decimal(value)?)
     }
 
     fn show(&self) -> Option<String> {

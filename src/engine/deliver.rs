@@ -3,27 +3,20 @@
 use std::sync::Arc;
 
 use super::{
-    Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, FULL_LANE_PARKING,
-    InFlight, ParkReason, Stage,
+    Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, InFlight, ParkReason,
+    Stage,
     fair_queue::{LaneId, Place},
-    lane::{DeliveryId, Lane, LaneKey, Limits},
+    lane::{DeliveryId, LaneKey, Limits},
     schedule::{self, Wait},
     timers::Timer,
 };
 use crate::{
     event::Undecodable,
-    model::{Endpoint, EndpointId, Event, Merchant, Span, State, Timestamp},
+    model::{Endpoint, EndpointId, Event, Merchant, State, Timestamp},
 };
 
 /// Id of the endpoint that stands for an event's own `notify_url`.
 const NOTIFY_URL: &str = "notify_url";
-
-/// Records that wait for more than a slot hold no more than this part of the bytes: grades may hold
-/// half, and attempts that hang some more.
-const BLOCKED_BYTES: usize = 8;
-
-/// So long a delivery waits for a probe before it is parked.
-const PATIENCE: Span = Span::from_secs(1);
 
 impl Engine {
     /// A delivery has waited long enough on its topic; it may have further to go.
@@ -206,62 +199,6 @@ impl Engine {
         }
     }
 
-    /// Parks a delivery that waits in a lane: until the lane has room for it, or, where nobody can
-    /// tell when that will be, for longer each time.
-    fn spill(&mut self, now: Timestamp, place: Place) {
-        if self.lanes.get(place.lane).is_some_and(Lane::is_open) {
-            self.lanes.remove(place);
-            return self.park(now, place.delivery, ParkReason::BreakerOpen);
-        }
-        let longest = FULL_LANE_PARKING.min(self.settings.longest_parking);
-        let room = self.settings.lane_records.min(self.settings.hold.records / 2);
-        let (ladder, lane) = (&self.settings.ladder, place.lane);
-        let grade = self.lanes.parking_grade(now, lane, ladder, longest, room);
-        self.lanes.parked(lane, now + grade.delay());
-        self.lanes.remove(place);
-        self.park_on(now, place.delivery, grade, ParkReason::FullLane);
-    }
-
-    /// Keeps blocked records from holding more than half of a partition's bound, and all of them from
-    /// holding more than their part of the bytes.
-    pub(super) fn balance(&mut self, now: Timestamp) {
-        if self.unbalanced.is_empty() {
-            return;
-        }
-        let half = self.settings.hold.records / 2;
-        while let Some(partition) = self.unbalanced.pop_first() {
-            if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
-                continue;
-            }
-            while self.lanes.blocked(partition) > half {
-                let Some(place) = self.lanes.newest_of_longest(partition) else {
-                    break;
-                };
-                self.put_back(now, place);
-            }
-        }
-        let bytes = self.settings.hold.bytes / BLOCKED_BYTES;
-        while self.held.total() > bytes && self.lanes.blocked_bytes() > bytes {
-            let Some((partition, place)) = self.lanes.newest_of_heaviest() else {
-                break;
-            };
-            // What is given back is left to the next owner.
-            if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
-                break;
-            }
-            self.put_back(now, place);
-        }
-    }
-
-    fn put_back(&mut self, now: Timestamp, place: Place) {
-        if self.lanes.wants_slots_alone(place.lane) {
-            self.lanes.remove(place);
-            self.park(now, place.delivery, ParkReason::Class);
-        } else {
-            self.spill(now, place);
-        }
-    }
-
     /// Starts what has its turn, until the slots are taken.
     pub(super) fn start_attempts(&mut self, now: Timestamp) {
         while self.attempting {
@@ -277,28 +214,6 @@ impl Engine {
         let again = self.lanes.look(lane, now);
         self.look_later(lane, again);
         self.park_impatient(now, lane);
-    }
-
-    /// Parks what has lost its turn for more than a second in a lane that gets probes alone.
-    fn park_impatient(&mut self, now: Timestamp, lane: LaneId) {
-        let Some(open) = self.lanes.get(lane).filter(|lane| lane.is_open()) else {
-            return;
-        };
-        let impatient: Vec<Place> = open
-            .waiting
-            .iter()
-            .filter(|(_, _, delivery)| {
-                let queued = self.deliveries.get(delivery).map(|delivery| delivery.queued);
-                queued.is_some_and(|queued| now > queued + PATIENCE)
-            })
-            .map(|waits| Place::of(lane, waits))
-            .collect();
-        // The one whose turn is next keeps it.
-        let next = open.waiting.oldest().map(|waits| Place::of(lane, waits));
-        for place in impatient.into_iter().filter(|place| Some(*place) != next) {
-            self.lanes.remove(place);
-            self.park(now, place.delivery, ParkReason::BreakerOpen);
-        }
     }
 
     pub(super) fn look_later(&mut self, lane: LaneId, at: Option<Timestamp>) {

@@ -45,6 +45,7 @@ mod schedule;
 mod settle;
 mod slots;
 mod slow;
+mod spill;
 mod status;
 mod timers;
 mod tls_fault;

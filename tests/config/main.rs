@@ -1,8 +1,12 @@
 //! Configuration: precedence, defaults, redaction, and the text of every mistake.
 
+mod classes;
+mod policy;
+mod secrets;
+
 use paynotify::{
     config::{Config, DEFAULT_TEXT, Inputs, Loaded, Origin},
-    model::{Method, Span},
+    model::Span,
 };
 
 fn load(
@@ -99,77 +103,6 @@ fn addresses_and_ports_are_read_and_shown_as_they_are_written() {
 }
 
 #[test]
-fn secrets_are_shown_nowhere() {
-    let secrets = ["sasl.password", "ssl.key.pem", "sasl.jaas.config", "ssl.keystore.password"];
-    let lines: Vec<_> = secrets.iter().map(|name| format!("\"{name}\" = \"hunter2\"")).collect();
-    let file = format!("[kafka.properties]\n{}", lines.join("\n"));
-    let loaded = load(&file, &[], &[]).unwrap();
-    assert!(!format!("{loaded:?}").contains("hunter2"));
-    let shown = |name: &str| loaded.effective.iter().any(|e| e.key.ends_with(name));
-    assert!(secrets.iter().all(|name| shown(name)));
-}
-
-#[test]
-fn the_default_schedule_must_be_possible_on_the_ladder_or_says_which_grade_to_add() {
-    let file = "[topics]\ngrades = [\"5s\", \"1h\"]\n";
-    let expected = "default: defaults.policy.intervals: 2m needs more than 16 hops over the delay \
-                    topics; add the grade 2m to topics.grades, or change it";
-    assert_eq!(load(file, &[], &[]).unwrap_err(), expected);
-    let file = "[defaults.policy]\nintervals = [\"8d\"]\nmax_age = \"30d\"\n";
-    let expected = "pay.toml:2: defaults.policy.intervals: 8d is not from 1s to 7d; change it, or \
-                    directory.shortest_interval and directory.longest_interval";
-    assert_eq!(load(file, &[], &[]).unwrap_err(), expected);
-}
-
-#[test]
-fn a_default_rate_and_a_value_in_json_that_acknowledges_are_read_and_refused() {
-    let file = "[defaults.policy]\nrate.per_second = 0.5\nrate.burst = 2\n\
-                acknowledge.json.pointer = \"/code\"\nacknowledge.json.equals = 0\n";
-    let loaded = load(file, &[], &[]).unwrap();
-    let policy = &loaded.config.defaults.policy;
-    let rate = policy.rate.unwrap();
-    assert_eq!((rate.per_second().to_string(), rate.burst()), ("0.5".to_owned(), 2));
-    let json = policy.acknowledge.json.as_ref().unwrap();
-    assert_eq!((json.pointer.as_str(), &json.equals), ("/code", &serde_json::json!(0)));
-    for (line, expected) in [
-        ("rate.per_second = 0", "rate.per_second: is not from 0.001 to 100000 with a burst from 1"),
-        ("rate.burst = 5", "rate.burst: there is no rate; write defaults.policy.rate.per_second"),
-        ("acknowledge.json.equals = true", "acknowledge.json.equals: nothing says where; write"),
-        ("acknowledge.json.pointer = \"/a\"", "acknowledge.json.pointer: nothing says what has"),
-    ] {
-        let error = load(&format!("[defaults.policy]\n{line}\n"), &[], &[]).unwrap_err();
-        let expected = format!("pay.toml:2: defaults.policy.{expected}");
-        assert!(error.starts_with(&expected), "{error}");
-    }
-    let environment = [
-        ("PAYNOTIFY_DEFAULTS__POLICY__ACKNOWLEDGE__JSON__POINTER", "/code"),
-        ("PAYNOTIFY_DEFAULTS__POLICY__ACKNOWLEDGE__JSON__EQUALS", "SUCCESS"),
-    ];
-    let loaded = load("", &environment, &[]).unwrap();
-    let json = loaded.config.defaults.policy.acknowledge.json.unwrap();
-    assert_eq!(json.equals, "SUCCESS");
-}
-
-#[test]
-fn a_default_schedule_may_be_a_named_one_with_jitter_and_a_body_that_acknowledges() {
-    let file = "[defaults.policy]\nintervals = \"wechat-pay\"\njitter = 0.1\n\
-                acknowledge.body = \"success\"\n";
-    let loaded = load(file, &[], &[]).unwrap();
-    let policy = &loaded.config.defaults.policy;
-    assert_eq!(policy.intervals.len(), 15);
-    assert_eq!(policy.jitter.as_f64().to_string(), "0.1");
-    assert_eq!(policy.acknowledge.body.as_deref(), Some("success"));
-    let blank = "[defaults.policy]\nacknowledge.body = \"success \"\n";
-    let error = load(blank, &[], &[]).unwrap_err();
-    let expected = "pay.toml:2: defaults.policy.acknowledge.body: is compared after trimming";
-    assert!(error.starts_with(expected), "{error}");
-    let wrong = "[defaults.policy]\njitter = 1.5\n";
-    let expected = "pay.toml:2: defaults.policy.jitter: \"1.5\" is not a number from 0 to 1; \
-                    write a number from 0 to 1";
-    assert_eq!(load(wrong, &[], &[]).unwrap_err(), expected);
-}
-
-#[test]
 fn a_trust_store_is_read_with_the_configuration_and_its_mistakes_are_named() {
     let own = rcgen::generate_simple_self_signed(["shop.example".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -196,63 +129,6 @@ fn a_trust_store_is_read_with_the_configuration_and_its_mistakes_are_named() {
         let named = error.contains("delivery.trust_store") && error.contains(&path);
         assert!(named && error.contains(wrong), "{error}");
     }
-}
-
-#[test]
-fn credentials_of_a_proxy_are_shown_nowhere_and_have_no_place_on_a_command_line() {
-    let environment = [("PAYNOTIFY_DELIVERY__PROXY", "http://user:hunter2@proxy.example:3128")];
-    let loaded = load("", &environment, &[]).unwrap();
-    assert!(!format!("{loaded:?}").contains("hunter2"));
-    let shown = loaded.effective.iter().find(|effective| effective.key == "delivery.proxy");
-    let value = shown.unwrap().value.as_deref();
-    assert_eq!(value, Some("\"http://[redacted]@proxy.example:3128\""));
-    let flags = [("delivery.proxy", "http://user:hunter2@proxy.example:3128")];
-    let error = load("", &[], &flags).unwrap_err();
-    let expected = "flag --set: delivery.proxy: a secret on the command line; \
-         put it into the file or into PAYNOTIFY_DELIVERY__PROXY";
-    assert_eq!(error, expected);
-    assert!(load("", &[], &[("delivery.proxy", "http://proxy.example:3128")]).is_ok());
-    let guard = loaded.config.delivery.guard();
-    assert!(guard.url(&url::Url::parse("https://localhost/").unwrap()).is_err());
-}
-
-/// `[kafka.properties]` of a client that has its tokens from an endpoint.
-const OAUTHBEARER: &str = r#"
-[kafka.properties]
-"security.protocol" = "SASL_SSL"
-"sasl.mechanism" = "OAUTHBEARER"
-"sasl.oauthbearer.method" = "oidc"
-"sasl.oauthbearer.token.endpoint.url" = "https://login.example/oauth2/token"
-"sasl.oauthbearer.client.id" = "paynotify"
-"#;
-
-#[test]
-fn tokens_are_configured_by_the_names_of_librdkafka_and_their_secret_is_shown_nowhere() {
-    let secret = [("PAYNOTIFY_KAFKA__PROPERTIES__SASL_OAUTHBEARER_CLIENT_SECRET", "hunter2")];
-    let loaded = load(OAUTHBEARER, &secret, &[]).unwrap();
-    assert!(!format!("{loaded:?}").contains("hunter2"));
-    let clients = loaded.config.kafka.client_settings();
-    assert!(clients.uses_tokens());
-    assert_eq!(clients.properties["sasl.oauthbearer.client.secret"], "hunter2");
-    let value = |name: &str| {
-        let found = loaded.effective.iter().find(|effective| effective.key.ends_with(name));
-        found.unwrap().value.clone().unwrap()
-    };
-    assert_eq!(value("client.secret"), "\"[redacted]\"");
-    assert_eq!(value("token.endpoint.url"), "\"https://login.example/oauth2/token\"");
-}
-
-#[test]
-fn half_configured_tokens_are_refused_where_they_are_asked_for() {
-    let expected = "pay.toml:4: kafka.properties.sasl.mechanism: \
-         OAUTHBEARER needs sasl.oauthbearer.client.secret; set it, better by environment";
-    assert_eq!(load(OAUTHBEARER, &[], &[]).unwrap_err(), expected);
-    let variable = "PAYNOTIFY_KAFKA__PROPERTIES__SASL_OAUTHBEARER_CLIENT_SECRET";
-    let expected = format!(
-        "environment variable {variable}: kafka.properties.sasl.oauthbearer.client.secret: \
-         only OAUTHBEARER uses it; set sasl.mechanism to OAUTHBEARER, or remove it"
-    );
-    assert_eq!(load("", &[(variable, "hunter2")], &[]).unwrap_err(), expected);
 }
 
 #[test]
@@ -367,87 +243,4 @@ fn a_mistake_in_the_environment_names_the_variable() {
 fn all_mistakes_are_reported_at_once() {
     let error = load("[log]\nformat = \"xml\"\nlevel = 1", &[], &[]).unwrap_err();
     assert_eq!(error.lines().count(), 2, "{error}");
-}
-
-#[test]
-fn a_secret_in_a_flag_is_refused_without_showing_it() {
-    let error = load("", &[], &[("kafka.properties.sasl.password", "hunter2")]).unwrap_err();
-    let expected = "flag --set: kafka.properties.sasl.password: a secret on the command line; \
-         put it into the file or into PAYNOTIFY_KAFKA__PROPERTIES__SASL_PASSWORD";
-    assert_eq!(error, expected);
-}
-
-#[test]
-fn classes_are_parts_of_the_slots_standard_first_and_always_there() {
-    let file = "[scheduling.classes.gold]\nreserved = 0.25\nmethod = \"fifo\"\n\
-                [scheduling.classes.bulk]\nmax_share = 0.5\n[scheduling.classes.plain]\n\
-                [defaults.policy]\nclass = \"bulk\"\nweight = 2.5\n";
-    let config = load(file, &[], &[]).unwrap().config;
-    let classes = config.scheduling.classes(200);
-    let shown: Vec<_> = classes
-        .iter()
-        .map(|class| (class.name.as_str(), class.reserved, class.most, class.method))
-        .collect();
-    let fair = Method::Fair;
-    assert_eq!(
-        shown,
-        [
-            ("standard", 0, 200, fair),
-            ("bulk", 0, 100, fair),
-            ("gold", 50, 200, Method::Fifo),
-            ("plain", 0, 200, fair)
-        ]
-    );
-    assert_eq!(config.defaults.policy.class.place(), 1);
-    assert_eq!(config.defaults.policy.weight.tenths(), 25);
-}
-
-#[test]
-fn every_mistake_of_a_class_names_key_place_and_remedy() {
-    let cases = [
-        (
-            "[scheduling.classes.gold]\nreserved = 3",
-            "pay.toml:2: scheduling.classes.gold.reserved: \"3\" is not a number from 0 to 1; \
-             write a number from 0 to 1",
-        ),
-        (
-            "[scheduling.classes.gold]\nreserved = 0.6\nmax_share = 0.5",
-            "pay.toml:3: scheduling.classes.gold.max_share: less than what is reserved, or nothing; \
-             write at least the share of `reserved`",
-        ),
-        (
-            "[scheduling.classes.gold]\nreserved = 0.6\n[scheduling.classes.bulk]\nreserved = 0.5",
-            "pay.toml:2: scheduling.classes.gold.reserved: the classes reserve more than all slots; \
-             reserve less",
-        ),
-        (
-            "[scheduling.classes.gold]\nmethod = \"lifo\"",
-            "pay.toml:2: scheduling.classes.gold.method: \"lifo\" is no method; \
-             write \"fair\" (by turns) or \"fifo\" (by age of the events)",
-        ),
-        (
-            "[defaults.policy]\nclass = \"gold\"",
-            "pay.toml:2: defaults.policy.class: \"gold\" is not configured; \
-             write one of standard, or [scheduling.classes.gold]",
-        ),
-    ];
-    for (file, message) in cases {
-        assert_eq!(load(file, &[], &[]).unwrap_err(), message, "of {file:?}");
-    }
-}
-
-#[test]
-fn keys_of_secrets_come_from_one_place_and_are_never_shown() {
-    let key = "k1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-    let environment = [("PAYNOTIFY_DIRECTORY__KEYS", key)];
-    let loaded = load("", &environment, &[]).unwrap();
-    let shown = loaded.effective.iter().find(|one| one.key == "directory.keys").unwrap();
-    assert_eq!(shown.value.as_deref(), Some("\"[redacted]\""));
-    assert!(!format!("{loaded:?}").contains("AQEB"));
-
-    let flag = load("", &[], &[("directory.keys", key)]).unwrap_err();
-    assert!(flag.contains("a secret on the command line") && !flag.contains("AQEB"), "{flag}");
-    let both = load("[directory]\nkey_file = \"keys\"", &environment, &[]).unwrap_err();
-    assert!(both.contains("keep one of directory.key_file, key_command and keys"), "{both}");
-    assert!(!both.contains("AQEB"), "{both}");
 }

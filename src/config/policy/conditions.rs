@@ -9,7 +9,7 @@ use crate::{
 
 use super::super::{
     reader::{Reader, Value},
-    setting::{Setting, not},
+    setting::{Setting, decimal, not},
 };
 
 /// A string, a number, true or false in an answer.
@@ -69,11 +69,7 @@ impl Setting for Option<f64> {
     }
 
     fn from_value(value: &Value) -> Result<Self, String> {
-        match value {
-            Value::Integer(number) => Self::from_text(&number.to_string()),
-            Value::Number(text) | Value::Text(text) => Self::from_text(text),
-            other => Err(not(other)),
-        }
+        Self::from_text(&decimal(value)?)
     }
 
     fn show(&self) -> Option<String> {

@@ -1,0 +1,95 @@
+//! What waits in memory and gives way to others, or waits for too long: it is parked.
+
+use super::{
+    Engine, FULL_LANE_PARKING, ParkReason,
+    fair_queue::{LaneId, Place},
+    lane::Lane,
+};
+use crate::model::{Span, Timestamp};
+
+/// Records that wait for more than a slot hold no more than this part of the bytes: grades may hold
+/// half, and attempts that hang some more.
+const BLOCKED_BYTES: usize = 8;
+
+/// So long a delivery waits for a probe before it is parked.
+const PATIENCE: Span = Span::from_secs(1);
+
+impl Engine {
+    /// Parks a delivery that waits in a lane: until the lane has room for it, or, where nobody can
+    /// tell when that will be, for longer each time.
+    pub(super) fn spill(&mut self, now: Timestamp, place: Place) {
+        if self.lanes.get(place.lane).is_some_and(Lane::is_open) {
+            self.lanes.remove(place);
+            return self.park(now, place.delivery, ParkReason::BreakerOpen);
+        }
+        let longest = FULL_LANE_PARKING.min(self.settings.longest_parking);
+        let room = self.settings.lane_records.min(self.settings.hold.records / 2);
+        let (ladder, lane) = (&self.settings.ladder, place.lane);
+        let grade = self.lanes.parking_grade(now, lane, ladder, longest, room);
+        self.lanes.parked(lane, now + grade.delay());
+        self.lanes.remove(place);
+        self.park_on(now, place.delivery, grade, ParkReason::FullLane);
+    }
+
+    /// Keeps blocked records from holding more than half of a partition's bound, and all of them from
+    /// holding more than their part of the bytes.
+    pub(super) fn balance(&mut self, now: Timestamp) {
+        if self.unbalanced.is_empty() {
+            return;
+        }
+        let half = self.settings.hold.records / 2;
+        while let Some(partition) = self.unbalanced.pop_first() {
+            if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
+                continue;
+            }
+            while self.lanes.blocked(partition) > half {
+                let Some(place) = self.lanes.newest_of_longest(partition) else {
+                    break;
+                };
+                self.put_back(now, place);
+            }
+        }
+        let bytes = self.settings.hold.bytes / BLOCKED_BYTES;
+        while self.held.total() > bytes && self.lanes.blocked_bytes() > bytes {
+            let Some((partition, place)) = self.lanes.newest_of_heaviest() else {
+                break;
+            };
+            // What is given back is left to the next owner.
+            if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
+                break;
+            }
+            self.put_back(now, place);
+        }
+    }
+
+    fn put_back(&mut self, now: Timestamp, place: Place) {
+        if self.lanes.wants_slots_alone(place.lane) {
+            self.lanes.remove(place);
+            self.park(now, place.delivery, ParkReason::Class);
+        } else {
+            self.spill(now, place);
+        }
+    }
+
+    /// Parks what has lost its turn for more than a second in a lane that gets probes alone.
+    pub(super) fn park_impatient(&mut self, now: Timestamp, lane: LaneId) {
+        let Some(open) = self.lanes.get(lane).filter(|lane| lane.is_open()) else {
+            return;
+        };
+        let impatient: Vec<Place> = open
+            .waiting
+            .iter()
+            .filter(|(_, _, delivery)| {
+                let queued = self.deliveries.get(delivery).map(|delivery| delivery.queued);
+                queued.is_some_and(|queued| now > queued + PATIENCE)
+            })
+            .map(|waits| Place::of(lane, waits))
+            .collect();
+        // The one whose turn is next keeps it.
+        let next = open.waiting.oldest().map(|waits| Place::of(lane, waits));
+        for place in impatient.into_iter().filter(|place| Some(*place) != next) {
+            self.lanes.remove(place);
+            self.park(now, place.delivery, ParkReason::BreakerOpen);
+        }
+    }
+}
