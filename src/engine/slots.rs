@@ -165,9 +165,14 @@ impl Slots {
             return None;
         }
         let count = self.classes.len();
+        // Where fewer slots are given out than there are, nothing is kept for who does not come, or an
+        // idle reserve would leave nothing to anybody else.
+        let whole = self.limit >= self.all;
+        let reserved = |share: &Share| if whole { share.class.reserved } else { 0 };
         let kept: usize =
-            self.classes.iter().map(|share| share.in_flight.max(share.class.reserved)).sum();
-        let common_for_suspects = self.suspects_in_common() < self.for_suspects(self.common);
+            self.classes.iter().map(|share| share.in_flight.max(reserved(share))).sum();
+        let common = if whole { self.common } else { self.limit };
+        let common_for_suspects = self.suspects_in_common() < self.for_suspects(common);
         for part in [Part::Own, Part::Common, Part::Lent] {
             for step in 0..count {
                 let place = (self.first + step) % count;

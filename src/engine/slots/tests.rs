@@ -146,3 +146,16 @@ fn a_class_by_age_lets_the_oldest_event_go_first() {
 fn a_class_that_is_not_configured_any_more_is_standard() {
     assert_eq!(Slots::new(1, 1, &[Class::standard()]).class(id(7)), id(0));
 }
+
+#[test]
+fn while_attempts_trickle_reserves_that_nobody_wants_keep_nobody_from_them() {
+    // As the flood brake does it: fewer slots than are reserved.
+    let classes = [class("standard", 0, 40), class("vip", 10, 40)];
+    for trust in [Trust::Cold, Trust::Suspect] {
+        let mut slots = Slots::new(40, 40, &classes);
+        slots.set_limit(8);
+        let lanes = [(0, trust)];
+        with(&mut slots, &lanes);
+        assert_eq!(given_out(&mut slots, &lanes), [0; 8], "{trust:?}");
+    }
+}
