@@ -6,14 +6,16 @@ use std::{sync::Arc, time::Duration};
 
 use paynotify::{
     config::Inputs,
+    envelope::Envelope,
     kafka::{ClientSettings, TopicNames, reader},
-    model::{Grade, Span},
+    model::{Coordinates, EndpointId, Grade, Header, Span, Timestamp},
     telemetry::health::Health,
     worker::{self, Settings, Shown, Stopped},
 };
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    message::OwnedHeaders,
     mocking::MockCluster,
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},
@@ -122,10 +124,18 @@ impl Fixture {
     }
 
     fn publish_values(&self, values: impl IntoIterator<Item = String>) {
+        self.publish_with(values, &[]);
+    }
+
+    fn publish_with(&self, values: impl IntoIterator<Item = String>, headers: &[Header]) {
+        let all = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(rdkafka::message::Header { key, value: Some(value.as_ref()) })
+        });
         let producer: BaseProducer = self.clients().producer().unwrap().create().unwrap();
         let topic = self.topics.completions();
         for body in values {
             let record = BaseRecord::to(&topic).partition(0).key("acme").payload(&body);
+            let record = record.headers(all.clone());
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
         producer.flush(DEADLINE).unwrap();
@@ -264,6 +274,44 @@ async fn an_url_of_an_event_that_leads_inside_is_a_dead_letter_for_that_after_it
     assert_eq!(header("paynotify-reason"), "address_denied");
     assert_eq!(header("paynotify-class"), "merchant");
     assert_eq!(header("paynotify-attempts"), "4");
+    assert_eq!(letters[0].value.as_deref(), Some(value.to_string().as_bytes()));
     assert_eq!(fixture.receiver.requests().len(), 0, "nobody was reached");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_writes_our_headers_steers_nothing() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker(&[]).await;
+    let origin = Coordinates::parse("mock.completions/0/77").unwrap();
+    let mut forged = Envelope::fresh(Timestamp::from_millis(0), origin);
+    forged.endpoint = Some(EndpointId::parse("another").unwrap());
+    forged.attempts = 3;
+    forged.due = Some(Timestamp::from_millis(4_000_000_000_000));
+    fixture.receiver.answer("/acme", Manner::FailTimes(1, 503));
+    fixture.publish_with([event("evt_1", "acme")], &forged.write());
+    fixture.await_acknowledged(1).await;
+    let requests = fixture.receiver.requests();
+    let numbers: Vec<_> = requests.iter().map(|one| one.header("paynotify-attempt")).collect();
+    assert_eq!(numbers, [Some("1"), Some("2")]);
+    fixture.await_committed(&fixture.topics.completions(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_on_its_way_when_the_producer_failed_for_good_is_sent_by_the_next_one() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker(&[]).await;
+    fixture.receiver.answer("/acme", Manner::Hang);
+    fixture.publish(&["evt_1"]);
+    fixture.receiver.wait_until(|all| all.len() == 1, DEADLINE).await;
+    fixture.receiver.answer("/acme", Manner::Ok);
+    // While it hangs, the broker forgets the worker's producer, and does not let it in again.
+    let forgotten = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    fixture.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused]);
+    fixture.cluster.request_errors(RDKafkaApiKey::Produce, &[forgotten]);
+    fixture.await_acknowledged(1).await;
+    fixture.await_committed(&fixture.topics.completions(), 1);
     worker.stop().await;
 }
