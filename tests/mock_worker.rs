@@ -47,6 +47,10 @@ struct Running {
 impl Fixture {
     /// One partition of every topic, and a merchant that answers at `/acme`.
     async fn new() -> Self {
+        Self::with_partitions(1).await
+    }
+
+    async fn with_partitions(count: i32) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         let topics = TopicNames::new("mock");
         let names = [
@@ -56,7 +60,7 @@ impl Fixture {
             topics.endpoints(),
         ];
         for name in names {
-            cluster.create_topic(&name, 1, 1).unwrap();
+            cluster.create_topic(&name, count, 1).unwrap();
         }
         let receiver = Receiver::start().await;
         let directory = tempfile::tempdir().unwrap();
@@ -124,17 +128,22 @@ impl Fixture {
     }
 
     fn publish_values(&self, values: impl IntoIterator<Item = String>) {
-        self.publish_with(values, &[]);
+        self.publish_with(0, values, &[]);
     }
 
-    fn publish_with(&self, values: impl IntoIterator<Item = String>, headers: &[Header]) {
+    fn publish_with(
+        &self,
+        partition: i32,
+        values: impl IntoIterator<Item = String>,
+        headers: &[Header],
+    ) {
         let all = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
             all.insert(rdkafka::message::Header { key, value: Some(value.as_ref()) })
         });
         let producer: BaseProducer = self.clients().producer().unwrap().create().unwrap();
         let topic = self.topics.completions();
         for body in values {
-            let record = BaseRecord::to(&topic).partition(0).key("acme").payload(&body);
+            let record = BaseRecord::to(&topic).partition(partition).key("acme").payload(&body);
             let record = record.headers(all.clone());
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
@@ -143,11 +152,15 @@ impl Fixture {
 
     /// The committed position of a topic's partition; 0 without one.
     fn committed(&self, topic: &str) -> i64 {
+        self.committed_of(topic, 0)
+    }
+
+    fn committed_of(&self, topic: &str, index: i32) -> i64 {
         let client: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
         let mut list = TopicPartitionList::new();
-        list.add_partition(topic, 0);
+        list.add_partition(topic, index);
         let list = client.committed_offsets(list, DEADLINE).unwrap();
-        match list.find_partition(topic, 0).map(|found| found.offset()) {
+        match list.find_partition(topic, index).map(|found| found.offset()) {
             Some(Offset::Offset(offset)) => offset,
             _ => 0,
         }
@@ -289,7 +302,7 @@ async fn a_publisher_that_writes_our_headers_steers_nothing() {
     forged.attempts = 3;
     forged.due = Some(Timestamp::from_millis(4_000_000_000_000));
     fixture.receiver.answer("/acme", Manner::FailTimes(1, 503));
-    fixture.publish_with([event("evt_1", "acme")], &forged.write());
+    fixture.publish_with(0, [event("evt_1", "acme")], &forged.write());
     fixture.await_acknowledged(1).await;
     let requests = fixture.receiver.requests();
     let numbers: Vec<_> = requests.iter().map(|one| one.header("paynotify-attempt")).collect();
@@ -299,19 +312,35 @@ async fn a_publisher_that_writes_our_headers_steers_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_on_its_way_when_the_producer_failed_for_good_is_sent_by_the_next_one() {
+async fn a_producer_that_failed_for_good_is_built_anew_and_the_record_is_sent_by_the_next_one() {
     let fixture = Fixture::new().await;
-    let worker = fixture.worker(&[]).await;
+    // So that what the broker refuses is fatal.
+    let worker = fixture.worker(&[("enable.gapless.guarantee", "true")]).await;
     fixture.receiver.answer("/acme", Manner::Hang);
     fixture.publish(&["evt_1"]);
     fixture.receiver.wait_until(|all| all.len() == 1, DEADLINE).await;
     fixture.receiver.answer("/acme", Manner::Ok);
-    // While it hangs, the broker forgets the worker's producer, and does not let it in again.
-    let forgotten = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
-    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
-    fixture.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused]);
-    fixture.cluster.request_errors(RDKafkaApiKey::Produce, &[forgotten]);
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS;
+    fixture.cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
     fixture.await_acknowledged(1).await;
     fixture.await_committed(&fixture.topics.completions(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_stays_on_the_partition_number_of_its_event_whatever_its_key() {
+    let fixture = Fixture::with_partitions(2).await;
+    let worker = fixture.worker(&[]).await;
+    fixture.receiver.answer("/acme", Manner::FailTimes(1, 503));
+    for partition in [0, 1] {
+        fixture.publish_with(partition, [event(&format!("evt_{partition}"), "acme")], &[]);
+    }
+    fixture.await_acknowledged(2).await;
+    let grade = fixture.topics.grade(Grade::new(Span::from_secs(1)));
+    for partition in [0, 1] {
+        let reached = poll(DEADLINE, || fixture.committed_of(&grade, partition) == 1);
+        let found = fixture.committed_of(&grade, partition);
+        assert!(reached, "partition {partition} is committed at {found}");
+    }
     worker.stop().await;
 }
