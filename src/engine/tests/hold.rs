@@ -209,3 +209,12 @@ fn a_partition_is_paused_before_its_map_outgrows_the_metadata() {
     assert!(commit.metadata.len() <= METADATA_LIMIT, "{}", commit.metadata.len());
     assert!(commit.metadata.len() > METADATA_LIMIT / 2, "{}", commit.metadata.len());
 }
+
+#[test]
+fn a_record_costs_the_bytes_of_its_key_its_value_and_its_headers_with_their_names() {
+    let bytes = bytes::Bytes::from_static;
+    let headers = vec![("abc".to_owned(), bytes(b"12")), ("d".to_owned(), bytes(b""))];
+    let content = Content { key: Some(bytes(b"acme")), value: Some(bytes(b"{}")), headers };
+    assert_eq!(content.size(), 4 + 2 + 5 + 1);
+    assert_eq!(Content { key: None, value: None, headers: Vec::new() }.size(), 0);
+}
