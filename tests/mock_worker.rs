@@ -6,14 +6,16 @@ use std::{sync::Arc, time::Duration};
 
 use paynotify::{
     config::Inputs,
+    envelope::Envelope,
     kafka::{ClientSettings, TopicNames, reader},
-    model::{Grade, Span},
+    model::{Coordinates, EndpointId, Grade, Header, Span, Timestamp},
     telemetry::health::Health,
     worker::{self, Settings, Shown, Stopped},
 };
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    message::OwnedHeaders,
     mocking::MockCluster,
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
     types::{RDKafkaApiKey, RDKafkaRespErr},
@@ -45,6 +47,10 @@ struct Running {
 impl Fixture {
     /// One partition of every topic, and a merchant that answers at `/acme`.
     async fn new() -> Self {
+        Self::with_partitions(1).await
+    }
+
+    async fn with_partitions(count: i32) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         let topics = TopicNames::new("mock");
         let names = [
@@ -54,7 +60,7 @@ impl Fixture {
             topics.endpoints(),
         ];
         for name in names {
-            cluster.create_topic(&name, 1, 1).unwrap();
+            cluster.create_topic(&name, count, 1).unwrap();
         }
         let receiver = Receiver::start().await;
         let directory = tempfile::tempdir().unwrap();
@@ -122,10 +128,23 @@ impl Fixture {
     }
 
     fn publish_values(&self, values: impl IntoIterator<Item = String>) {
+        self.publish_with(0, values, &[]);
+    }
+
+    fn publish_with(
+        &self,
+        partition: i32,
+        values: impl IntoIterator<Item = String>,
+        headers: &[Header],
+    ) {
+        let all = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(rdkafka::message::Header { key, value: Some(value.as_ref()) })
+        });
         let producer: BaseProducer = self.clients().producer().unwrap().create().unwrap();
         let topic = self.topics.completions();
         for body in values {
-            let record = BaseRecord::to(&topic).partition(0).key("acme").payload(&body);
+            let record = BaseRecord::to(&topic).partition(partition).key("acme").payload(&body);
+            let record = record.headers(all.clone());
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
         producer.flush(DEADLINE).unwrap();
@@ -133,11 +152,15 @@ impl Fixture {
 
     /// The committed position of a topic's partition; 0 without one.
     fn committed(&self, topic: &str) -> i64 {
+        self.committed_of(topic, 0)
+    }
+
+    fn committed_of(&self, topic: &str, index: i32) -> i64 {
         let client: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
         let mut list = TopicPartitionList::new();
-        list.add_partition(topic, 0);
+        list.add_partition(topic, index);
         let list = client.committed_offsets(list, DEADLINE).unwrap();
-        match list.find_partition(topic, 0).map(|found| found.offset()) {
+        match list.find_partition(topic, index).map(|found| found.offset()) {
             Some(Offset::Offset(offset)) => offset,
             _ => 0,
         }
@@ -264,6 +287,60 @@ async fn an_url_of_an_event_that_leads_inside_is_a_dead_letter_for_that_after_it
     assert_eq!(header("paynotify-reason"), "address_denied");
     assert_eq!(header("paynotify-class"), "merchant");
     assert_eq!(header("paynotify-attempts"), "4");
+    assert_eq!(letters[0].value.as_deref(), Some(value.to_string().as_bytes()));
     assert_eq!(fixture.receiver.requests().len(), 0, "nobody was reached");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_writes_our_headers_steers_nothing() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker(&[]).await;
+    let origin = Coordinates::parse("mock.completions/0/77").unwrap();
+    let mut forged = Envelope::fresh(Timestamp::from_millis(0), origin);
+    forged.endpoint = Some(EndpointId::parse("another").unwrap());
+    forged.attempts = 3;
+    forged.due = Some(Timestamp::from_millis(4_000_000_000_000));
+    fixture.receiver.answer("/acme", Manner::FailTimes(1, 503));
+    fixture.publish_with(0, [event("evt_1", "acme")], &forged.write());
+    fixture.await_acknowledged(1).await;
+    let requests = fixture.receiver.requests();
+    let numbers: Vec<_> = requests.iter().map(|one| one.header("paynotify-attempt")).collect();
+    assert_eq!(numbers, [Some("1"), Some("2")]);
+    fixture.await_committed(&fixture.topics.completions(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_failed_for_good_is_built_anew_and_the_record_is_sent_by_the_next_one() {
+    let fixture = Fixture::new().await;
+    // So that what the broker refuses is fatal.
+    let worker = fixture.worker(&[("enable.gapless.guarantee", "true")]).await;
+    fixture.receiver.answer("/acme", Manner::Hang);
+    fixture.publish(&["evt_1"]);
+    fixture.receiver.wait_until(|all| all.len() == 1, DEADLINE).await;
+    fixture.receiver.answer("/acme", Manner::Ok);
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS;
+    fixture.cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
+    fixture.await_acknowledged(1).await;
+    fixture.await_committed(&fixture.topics.completions(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_stays_on_the_partition_number_of_its_event_whatever_its_key() {
+    let fixture = Fixture::with_partitions(2).await;
+    let worker = fixture.worker(&[]).await;
+    fixture.receiver.answer("/acme", Manner::FailTimes(1, 503));
+    for partition in [0, 1] {
+        fixture.publish_with(partition, [event(&format!("evt_{partition}"), "acme")], &[]);
+    }
+    fixture.await_acknowledged(2).await;
+    let grade = fixture.topics.grade(Grade::new(Span::from_secs(1)));
+    for partition in [0, 1] {
+        let reached = poll(DEADLINE, || fixture.committed_of(&grade, partition) == 1);
+        let found = fixture.committed_of(&grade, partition);
+        assert!(reached, "partition {partition} is committed at {found}");
+    }
     worker.stop().await;
 }

@@ -82,6 +82,11 @@ impl EndpointHealth {
         }
     }
 
+    /// Whether no endpoint is known to fail, so that a success says nothing new.
+    pub fn is_clear(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// An attempt under this revision of the entry ended; true when that disables the endpoint.
     pub fn observe(
         &mut self,

@@ -216,6 +216,7 @@ fn from_run_lengths(mut bytes: &[u8], watermark: Offset) -> Option<OffsetMap> {
 
 fn from_bits(bytes: &[u8], watermark: Offset) -> OffsetMap {
     let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1));
-    let offsets = (watermark.0..).zip(bits).filter(|(_, resolved)| *resolved);
+    // What is beyond the last offset that there can be is no record.
+    let offsets = (watermark.0..i64::MAX).zip(bits).filter(|(_, resolved)| *resolved);
     OffsetMap::from_runs(offsets.map(|(offset, _)| (Offset(offset), Offset(offset + 1))))
 }

@@ -23,6 +23,7 @@ mod failure;
 mod pool;
 mod request;
 mod resolve;
+mod retry_after;
 mod tls;
 
 use bytes::Bytes;
@@ -37,6 +38,7 @@ use connections::Connections;
 use dial::Dial;
 use pool::Bounds;
 pub use resolve::Names;
+pub use retry_after::wait_asked;
 use tls::Tls;
 
 use crate::{
@@ -51,8 +53,6 @@ const MAX_BODY: usize = 64 * 1024;
 const EXCERPT_SOURCE: usize = 1024;
 /// Headers of a response at most.
 const MAX_HEADERS: usize = 64;
-/// Later dates of `Retry-After` are cut by the engine; this only keeps sums small.
-const LONGEST_RETRY_AFTER: Span = Span::from_secs(30 * 86_400);
 
 /// What may be set about the client.
 #[derive(Debug, Clone)]
@@ -181,7 +181,8 @@ impl Client {
             return Err(FailReason::TooLarge);
         }
         let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers(), clock);
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| wait_asked(value.as_bytes(), clock()));
         let rule = &endpoint.policy.acknowledge;
         let encoded = is_encoded(response.headers());
         let kept = if rule.reads_body() { MAX_BODY } else { EXCERPT_SOURCE };
@@ -223,21 +224,6 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity")
     };
     headers.get_all(CONTENT_ENCODING).iter().any(|value| !plain(value))
-}
-
-/// Seconds, or an HTTP date measured from now.
-fn retry_after(headers: &HeaderMap, clock: &impl Fn() -> Timestamp) -> Option<Span> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let span = if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Digits that do not fit are a very long time.
-        Span::from_secs(text.parse().unwrap_or(if text.is_empty() { 0 } else { u64::MAX }))
-    } else {
-        let date = httpdate::parse_http_date(text).ok()?;
-        let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-        let millis = i64::try_from(since_epoch.as_millis()).ok()?;
-        Timestamp::from_millis(millis).since(clock())
-    };
-    (!text.is_empty()).then(|| span.min(LONGEST_RETRY_AFTER))
 }
 
 impl std::fmt::Debug for Client {

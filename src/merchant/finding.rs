@@ -15,12 +15,12 @@ pub enum Error {
     #[error("the key {0:?} is not MERCHANT/ENDPOINT")]
     Key(String),
     /// Its value is no finding of a version that this one knows.
-    #[error("the finding of {key} cannot be read: {source}")]
+    #[error("the finding of {key} cannot be read: {what}")]
     Value {
         /// Whose.
         key: String,
-        /// What the parser says.
-        source: serde_json::Error,
+        /// What the parser says, shortened.
+        what: String,
     },
 }
 
@@ -70,11 +70,18 @@ pub fn read(
     let parts = key.split_once('/').and_then(|(merchant, endpoint)| {
         Some((MerchantId::parse(merchant).ok()?, EndpointId::parse(endpoint).ok()?))
     });
-    let parts = parts.ok_or_else(|| Error::Key(key.to_string()))?;
+    let parts = parts.ok_or_else(|| Error::Key(shortened(&key)))?;
     let Some(value) = value else { return Ok((parts, None)) };
-    let record: Record<'_> = serde_json::from_slice(value)
-        .map_err(|source| Error::Value { key: key.into_owned(), source })?;
+    let record: Record<'_> = serde_json::from_slice(value).map_err(|error| Error::Value {
+        key: key.into_owned(),
+        what: shortened(&error.to_string()),
+    })?;
     Ok((parts, Some(record.standing)))
+}
+
+/// Anybody may have written it, and it goes into the log.
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 #[cfg(test)]
@@ -104,6 +111,16 @@ mod tests {
         let key = key(&merchant, &endpoint);
         let read = read(key.as_bytes(), Some(newer.as_bytes())).unwrap();
         assert_eq!(read, ((merchant, endpoint), Some(standing)));
+    }
+
+    #[test]
+    fn what_is_said_of_a_record_is_short_however_long_the_record_is() {
+        let long = "x".repeat(5_000);
+        let value = format!("{{\"format\":\"{long}\"}}");
+        for (key, value) in [(long.as_str(), None), ("m_1/ep", Some(value.as_bytes()))] {
+            let error = read(key.as_bytes(), value).unwrap_err().to_string();
+            assert!(error.len() < 200, "{error}");
+        }
     }
 
     #[test]

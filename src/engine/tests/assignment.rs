@@ -19,6 +19,19 @@ fn a_late_answer_of_an_earlier_assignment_changes_nothing_and_frees_its_slot() {
 }
 
 #[test]
+fn a_late_failure_of_an_earlier_assignment_is_left_to_the_next_owner() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.engine.handle_lost(&[completions(0)]);
+    given.reports.clear();
+    given.answer(attempt.id, 500);
+    given.pass(seconds(60));
+    assert!(given.routes.is_empty(), "two owners would put it on the ladder");
+    assert!(given.reports.is_empty(), "its outcome is another's to tell");
+}
+
+#[test]
 fn a_record_of_an_earlier_assignment_is_not_taken() {
     let mut given = Scenario::new();
     given.engine.handle_lost(&[completions(0)]);

@@ -61,6 +61,19 @@ fn a_refused_commit_is_tried_again_with_what_is_true_then() {
 }
 
 #[test]
+fn a_refused_commit_is_tried_again_though_nothing_else_happens() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.answer(attempt.id, 200);
+    given.pass(seconds(1));
+    let refused = given.commits.pop().unwrap();
+    given.engine.handle_committed(given.now, &refused, false);
+    given.pass(seconds(1));
+    assert_eq!(given.committed(completions(0)), [Offset(1)]);
+}
+
+#[test]
 fn a_hanging_request_holds_the_position_and_the_map_tells_what_is_done_behind_it() {
     let mut given = Scenario::new();
     for _ in 0..5 {
@@ -101,6 +114,27 @@ fn the_position_follows_the_reader_to_the_end_of_a_transaction() {
     let attempt = given.attempt();
     given.answer(attempt.id, 200);
     given.engine.handle_position(given.now, completions(0), Epoch(1), Offset(2));
+    given.pass(seconds(1));
+    assert_eq!(given.committed(completions(0)), [Offset(2)]);
+}
+
+#[test]
+fn control_records_at_the_end_are_committed_though_nothing_else_happens() {
+    let mut given = Scenario::new();
+    given.engine.handle_position(given.now, completions(0), Epoch(1), Offset(3));
+    given.pass(seconds(1));
+    assert_eq!(given.committed(completions(0)), [Offset(3)]);
+}
+
+#[test]
+fn a_position_that_the_reader_has_passed_takes_nothing_back() {
+    let mut given = Scenario::new();
+    for _ in 0..2 {
+        given.read(completions(0), "acme");
+        let attempt = given.attempt();
+        given.answer(attempt.id, 200);
+    }
+    given.engine.handle_position(given.now, completions(0), Epoch(1), Offset(1));
     given.pass(seconds(1));
     assert_eq!(given.committed(completions(0)), [Offset(2)]);
 }

@@ -244,3 +244,13 @@ fn what_waits_in_a_lane_when_its_endpoint_is_disabled_is_not_attempted() {
         .collect();
     assert_eq!(reasons, [DeadReason::Disabled]);
 }
+
+#[test]
+fn nothing_is_known_before_the_first_failure_and_after_a_success_that_undid_it_unwritten() {
+    let mut health = health();
+    assert!(health.is_clear());
+    observe(&mut health, Span::ZERO, Ended::Unanswered);
+    assert!(!health.is_clear());
+    observe(&mut health, seconds(1), Ended::Delivered);
+    assert!(health.is_clear());
+}

@@ -1,4 +1,5 @@
 use super::scenario::*;
+use crate::engine::*;
 
 #[test]
 fn a_full_partition_is_paused_and_resumed_at_half() {
@@ -163,4 +164,57 @@ fn a_partition_of_which_nothing_is_held_is_read_however_much_waits() {
     }
     given.resumed.sort_unstable();
     assert_eq!(given.resumed, [completions(0), on_grade(5, 0), on_grade(15, 0)]);
+}
+
+#[test]
+fn a_partition_that_goes_leaves_the_others_paused_until_there_is_room() {
+    let mut settings = settings();
+    settings.hold.bytes = 2_000;
+    let mut given = Scenario::with(settings);
+    given.assign(completions(1), 1);
+    for _ in 0..4 {
+        given.read(completions(0), "acme");
+    }
+    let hanging = given.attempts.len();
+    given.read(completions(1), "acme");
+    assert_eq!(given.paused, [completions(0), completions(1)]);
+    given.engine.handle_lost(&[on_grade(5, 0)]);
+    given.settle();
+    given.resumed.clear();
+    for attempt in given.attempts.drain(..hanging).collect::<Vec<_>>() {
+        given.answer(attempt.id, 200);
+    }
+    given.resumed.sort_unstable();
+    assert_eq!(given.resumed, [completions(0), completions(1)]);
+}
+
+#[test]
+fn a_partition_is_paused_before_its_map_outgrows_the_metadata() {
+    let mut settings = settings();
+    settings.hold = HoldBounds { records: 100_000, bytes: 1 << 30 };
+    settings.max_in_flight = 100_000;
+    let mut given = Scenario::with(settings);
+    let mut main = endpoint("main", policy(&[5]));
+    main.policy.max_in_flight = 100_000;
+    given.know(merchant("acme", vec![main]));
+    // Every other one hangs: the map can hardly be longer.
+    while given.paused.is_empty() {
+        assert!(given.read(completions(0), "acme").0 < 50_000, "never paused");
+        let done = given.attempts.pop().unwrap();
+        given.read(completions(0), "acme");
+        given.answer(done.id, 200);
+    }
+    given.pass(seconds(1));
+    let commit = given.commits.pop().unwrap();
+    assert!(commit.metadata.len() <= METADATA_LIMIT, "{}", commit.metadata.len());
+    assert!(commit.metadata.len() > METADATA_LIMIT / 2, "{}", commit.metadata.len());
+}
+
+#[test]
+fn a_record_costs_the_bytes_of_its_key_its_value_and_its_headers_with_their_names() {
+    let bytes = bytes::Bytes::from_static;
+    let headers = vec![("abc".to_owned(), bytes(b"12")), ("d".to_owned(), bytes(b""))];
+    let content = Content { key: Some(bytes(b"acme")), value: Some(bytes(b"{}")), headers };
+    assert_eq!(content.size(), 4 + 2 + 5 + 1);
+    assert_eq!(Content { key: None, value: None, headers: Vec::new() }.size(), 0);
 }

@@ -61,3 +61,10 @@ fn many_single_holes_are_written_as_bits() {
     assert!(text.starts_with("1:c:0:b"), "{text}");
     assert!(text.len() < 360, "{}", text.len());
 }
+
+#[test]
+fn a_map_at_the_last_offset_that_there_can_be_is_read_without_harm() {
+    let last = Offset(i64::MAX - 1);
+    let found = OffsetMap::decode(&format!("1:here:{last}:b/w"), "here", last).unwrap();
+    assert_eq!(found.runs(), [(last, Offset(i64::MAX))]);
+}

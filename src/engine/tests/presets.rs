@@ -13,7 +13,9 @@ fn played(preset: Preset, jitter: Jitter) -> (Vec<Span>, usize) {
     given.read(completions(0), "acme");
     let (mut attempts, mut hops) = (Vec::new(), 0);
     let first = given.now;
+    let mut rested = Span::ZERO;
     loop {
+        assert!(rested < seconds(60), "nothing wakes what rests in memory");
         if let Some(route) = given.routes.pop() {
             let Destination::Grade(grade) = route.to else {
                 assert_eq!(dead(&route).reason, DeadReason::Exhausted);
@@ -25,10 +27,12 @@ fn played(preset: Preset, jitter: Jitter) -> (Vec<Span>, usize) {
             given.pass(grade.delay());
         } else if let Some(attempt) = given.attempts.pop() {
             attempts.push(given.now.since(first));
+            rested = Span::ZERO;
             given.answer(attempt.id, 500);
         } else {
             // A rest in memory.
             given.pass(Span::from_millis(1));
+            rested = rested.plus(Span::from_millis(1));
         }
     }
 }

@@ -42,6 +42,21 @@ fn retry_n_waits_in_the_grade_of_interval_n_and_then_the_delivery_is_exhausted()
 }
 
 #[test]
+fn an_interval_counts_from_the_end_of_an_attempt_that_took_long() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    let (attempt, started) = (given.attempt(), given.now);
+    given.pass(seconds(8));
+    let answer = Answer::of_status(500);
+    let result = AttemptResult { started, ended: given.now, answer, key_id: None };
+    given.engine.handle_attempted(given.now, attempt.id, result);
+    given.settle();
+    let route = given.route();
+    assert_eq!(route.envelope.due, Some(given.now + seconds(5)));
+    assert_eq!(route.envelope.first_attempt, Some(started));
+}
+
+#[test]
 fn a_routed_offset_is_not_committed_before_the_broker_has_the_route() {
     let mut given = Scenario::new();
     given.read(completions(0), "acme");

@@ -9,6 +9,9 @@ use crate::{engine::*, envelope::Envelope, event::Undecodable, model::*};
 /// The start of every scenario.
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
+/// More of anything in one test is a loop without an end.
+const MANY: i64 = 200_000;
+
 /// An engine, its clock, and what it has said and is still owed.
 pub struct Scenario {
     pub engine: Engine,
@@ -149,6 +152,7 @@ impl Scenario {
     /// The next record on a partition, under the first assignment.
     pub fn read(&mut self, partition: Partition, merchant: &str) -> Offset {
         let offset = Offset(*self.next_offset.entry(partition).or_default());
+        assert!(offset.0 < MANY, "nothing stops the reading");
         self.read_at(partition, 1, offset, merchant, |_| ());
         offset
     }
@@ -224,7 +228,9 @@ impl Scenario {
     /// Time passes; every timer on the way fires at its time.
     pub fn pass(&mut self, span: Span) {
         let end = self.now + span;
+        let mut timers = 0..MANY;
         while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) {
+            timers.next().expect("timers end");
             self.now = self.now.max(at);
             self.engine.handle_timeout(self.now);
             self.settle();
@@ -279,7 +285,9 @@ impl Scenario {
     }
 
     pub fn settle(&mut self) {
+        let mut commands = 0..MANY;
         while let Some(command) = self.engine.poll_command(self.now) {
+            commands.next().expect("commands end");
             match command {
                 Command::Attempt(attempt) => self.attempts.push(attempt),
                 Command::Route(route) => self.routes.push(*route),

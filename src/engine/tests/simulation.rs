@@ -264,7 +264,9 @@ impl World {
     }
 
     fn settle(&mut self) {
+        let mut commands = 0..10_000;
         while let Some(command) = self.engine.poll_command(self.now) {
+            commands.next().expect("commands end");
             match command {
                 Command::Attempt(attempt) => self.begin(attempt),
                 Command::Route(route) => self.routes.push(*route),

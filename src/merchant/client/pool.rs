@@ -207,7 +207,8 @@ impl Kept {
         let idle_of = |one: &One| one.idle.map(|(place, _)| place);
         let ones = self.by_key.get(key).map_or(&[] as &[One], Vec::as_slice);
         let idle = ones.iter().filter_map(idle_of);
-        let full = idle.clone().count() >= most;
+        // They are counted only where there may be too many: this is on every request's way.
+        let full = ones.len() >= most && idle.clone().count() >= most;
         let oldest = idle.min().filter(|_| full);
         let gone = oldest.and_then(|oldest| self.remove(key, |one| idle_of(one) == Some(oldest)));
         let number = self.number();

@@ -9,7 +9,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{IgnoredAny, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 use serde_json::{Value, json};
 
@@ -180,8 +180,11 @@ impl Entry {
         let entry = entry.map_err(|error| {
             let path = error.path().to_string();
             let inner = error.into_inner();
-            let syntax = !inner.is_data();
-            let path = if syntax || path == "." { "entry".to_owned() } else { path };
+            // A `null` in the place of a word is told as if it were no JSON.
+            let is_json = || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+            let syntax = !inner.is_data() && !is_json();
+            let path =
+                if syntax || path == "." || path.is_empty() { "entry".to_owned() } else { path };
             let remedy =
                 if syntax { "write one JSON object" } else { "see schemas/merchant.schema.json" };
             let what = without_values(&path, &inner);

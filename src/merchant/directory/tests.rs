@@ -244,6 +244,19 @@ fn a_schedule_of_too_many_hops_is_refused_with_the_grade_to_add() {
 }
 
 #[test]
+fn a_null_in_the_place_of_a_word_is_told_at_its_field() {
+    for (pointer, path) in [("/state", "state"), ("/endpoints/0/state", "endpoints[0].state")] {
+        let error = parsed(&with(pointer, Value::Null)).unwrap_err();
+        assert_eq!(
+            (error.path.as_str(), error.remedy.as_str()),
+            (path, "see schemas/merchant.schema.json")
+        );
+    }
+    let error = parsed(&with("/", json!(1))).unwrap_err();
+    assert_eq!(error.path, "entry", "a field without a name");
+}
+
+#[test]
 fn no_message_shows_a_secret_wherever_it_stands() {
     let secret = "whsec_c2VjcmV0c2VjcmV0";
     for pointer in [

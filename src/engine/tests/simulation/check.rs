@@ -13,6 +13,10 @@ impl World {
         let lanes = &self.engine.lanes;
         let startable = lanes.lanes().map(|lane| lane.demand().startable).sum::<usize>();
         assert_eq!(lanes.slots().startable(), startable);
+        for (partition, (_, _, wanted)) in &self.reading {
+            let paused = self.engine.paused.contains(partition);
+            assert_eq!(*wanted, !paused, "{partition} is wanted and paused, or neither");
+        }
         // Looking at every partition anew finds nothing that a wake-up forgot.
         self.engine.read_on();
         self.engine.resume_what_fits();
