@@ -102,7 +102,9 @@ impl World {
             .flat_map(|entry| entry.endpoints.iter())
             .map(|one| one.policy.intervals.len() + 1)
             .max();
-        if longest.is_none_or(|longest| attempt.number as usize > longest) || attempt.number == 0 {
+        let beyond = longest.is_none_or(|longest| attempt.number as usize > longest);
+        // While the brake holds, an event at the end of its schedule is tried rather than given up.
+        if attempt.number == 0 || (beyond && !self.was_braked()) {
             broken.push(("schedule", "more attempts than any schedule has".to_owned()));
         }
         let policy = &attempt.endpoint.policy;
@@ -124,11 +126,17 @@ impl World {
             broken.push(("rate", format!("more than {rate:?}")));
         }
         let truth = &mut self.ledger.events[event];
+        truth.first.entry(endpoint).or_insert(now);
         truth.attempts[usize::from(endpoint)] += 1;
         *truth.numbers.entry((endpoint, attempt.number)).or_default() += 1;
         for (invariant, why) in broken {
             self.fail(invariant, format!("w{worker} attempts {what}: {why}"));
         }
+    }
+
+    /// Whether the flood brake held in this world for some time.
+    fn was_braked(&self) -> bool {
+        self.coverage.count("braked", "attempts") + self.coverage.count("braked", "both") > 0
     }
 
     /// An attempt ended: when the next one may begin.
@@ -153,7 +161,13 @@ impl World {
             Answer::Failed(_) => Span::ZERO,
         };
         let due = result.ended + (*interval).max(asked.min(LONGEST_RETRY_AFTER));
-        let not_before = &mut self.ledger.events[*event].not_before;
+        let braked = self.was_braked();
+        let truth = &mut self.ledger.events[*event];
+        let first = truth.first.get(endpoint).copied().unwrap_or(result.started);
+        if braked && due > first + policy.max_age {
+            return;
+        }
+        let not_before = &mut truth.not_before;
         let at = not_before.entry((*endpoint, number + 1)).or_insert(due);
         *at = due.min(*at);
     }

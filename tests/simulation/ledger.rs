@@ -39,6 +39,8 @@ pub struct Truth {
     pub acknowledged: [u32; ENDPOINTS],
     /// Attempts begun for each endpoint.
     pub attempts: [u32; ENDPOINTS],
+    /// When each endpoint's first attempt began, as its worker told the time.
+    pub first: BTreeMap<u8, Timestamp>,
     /// Endpoints for which it was given up; `None` stands for all.
     pub dead: Vec<Option<u8>>,
     /// Every record that carries or carried it.

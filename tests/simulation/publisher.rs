@@ -87,6 +87,7 @@ impl World {
             accepted: self.now,
             acknowledged: [0; ENDPOINTS],
             attempts: [0; ENDPOINTS],
+            first: BTreeMap::new(),
             dead: Vec::new(),
             carriers: Vec::new(),
             not_before: BTreeMap::new(),

@@ -18,6 +18,7 @@ pub struct Order {
     pub from: u64,
     pub seeds: u64,
     pub stop: bool,
+    pub only: Vec<u64>,
 }
 
 impl Order {
@@ -27,6 +28,7 @@ impl Order {
         Self {
             from: number("SIMULATE_FROM").unwrap_or(1),
             seeds: number("SIMULATE_SEEDS").unwrap_or(seeds),
+            only: std::env::var("ONLY").map(|t| t.split(',').map(|n| n.parse().unwrap()).collect()).unwrap_or_default(),
             stop: std::env::var_os("SIMULATE_STOP").is_some(),
         }
     }
@@ -65,6 +67,7 @@ pub fn run(order: &Order) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if !order.only.is_empty() && seed < end && !order.only.contains(&seed) { continue; }
                     if seed >= end || stop.load(Ordering::Relaxed) {
                         return;
                     }
