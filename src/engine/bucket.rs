@@ -23,7 +23,8 @@ impl Bucket {
     pub fn change(&mut self, now: Timestamp, rate: Rate) {
         let debt = self.full_at.saturating_sub(nanos(now)).max(0);
         let (old, new) = (self.rate.interval_nanos(), rate.interval_nanos());
-        self.full_at = nanos(now) + debt / i128::from(old) * i128::from(new);
+        // Parts of a token too, or each edit would give one away.
+        self.full_at = nanos(now) + debt.saturating_mul(i128::from(new)) / i128::from(old);
         self.rate = rate;
     }
 
@@ -90,6 +91,18 @@ mod tests {
         assert_eq!(bucket.empty_until(later), None);
         bucket.take(later);
         assert_eq!(bucket.empty_until(later), Some(later + Span::from_secs(1)));
+    }
+
+    #[test]
+    fn a_change_of_rate_keeps_what_is_missing_of_a_token() {
+        let rate = Rate::parse(0.5, Some(1.0)).unwrap();
+        let mut bucket = Bucket::new(rate);
+        bucket.take(START);
+        let later = START + Span::from_millis(500);
+        bucket.change(later, rate);
+        assert_eq!(bucket.empty_until(later), Some(START + Span::from_secs(2)));
+        bucket.change(later, Rate::parse(1.0, Some(1.0)).unwrap());
+        assert_eq!(bucket.empty_until(later), Some(later + Span::from_millis(750)));
     }
 
     proptest! {

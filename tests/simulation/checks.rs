@@ -12,6 +12,7 @@ use paynotify::{
 };
 
 use super::{
+    broker::{Kept, Log},
     directory::{Owed, number, owed},
     faults::Fault,
     plan::CLUSTER,
@@ -136,7 +137,7 @@ impl World {
 
     /// Whether the flood brake held in this world for some time.
     fn was_braked(&self) -> bool {
-        self.coverage.count("braked", "attempts") + self.coverage.count("braked", "both") > 0
+        ["attempts", "letters", "both"].iter().any(|name| self.coverage.count("braked", name) > 0)
     }
 
     /// An attempt ended: when the next one may begin.
@@ -164,7 +165,8 @@ impl World {
         let braked = self.was_braked();
         let truth = &mut self.ledger.events[*event];
         let first = truth.first.get(endpoint).copied().unwrap_or(result.started);
-        if braked && due > first + policy.max_age {
+        // Jitter may double the interval.
+        if braked && due + *interval > first + policy.max_age {
             return;
         }
         let not_before = &mut truth.not_before;
@@ -420,8 +422,8 @@ impl World {
             return self.fail("L1", format!("nothing happens any more, but {open}"));
         }
         for (partition, log) in &self.broker.logs {
-            if log.commit < log.data_end() && log.data_end() > log.start {
-                let (commit, end) = (log.commit, log.data_end());
+            let (commit, end) = (log.commit, self.end_of_duty(log));
+            if commit < end && log.data_end() > log.start {
                 let detail = format!("{partition} is committed at {commit}, its end is {end}");
                 return self.fail("L1", detail);
             }
@@ -453,6 +455,16 @@ impl World {
         if twice > 0 && !excused {
             self.fail("L4", format!("{twice} attempts were made twice without a fault"));
         }
+    }
+
+    /// One past the last record before anything that nobody waits for any more.
+    fn end_of_duty(&self, log: &Log) -> Offset {
+        let waits = |kept: &&Kept| {
+            let truth = &self.ledger.events[kept.event];
+            truth.lost && !kept.deleted && !truth.carriers[kept.carrier].covered
+        };
+        let end = log.records.iter().position(|kept| waits(&kept)).unwrap_or(log.records.len());
+        end.checked_sub(1).map_or(Offset(0), |last| log.records[last].offset.next())
     }
 
     /// What is not resolved, for people.

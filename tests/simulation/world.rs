@@ -293,7 +293,7 @@ impl World {
 
     /// Whether the world has come to rest, before what happens next.
     fn look_for_rest(&mut self, next: Timestamp) -> bool {
-        let stopped = (0..self.workers.len()).any(|worker| self.is_stopped(worker));
+        let stopped = self.workers.iter().any(|worker| worker.busy_until > next);
         if self.ledger.open > 0 || stopped {
             self.rested = None;
         } else if self.rested.is_none() {
