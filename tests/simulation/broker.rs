@@ -18,6 +18,9 @@ use super::{
     world::{Input, What, World},
 };
 
+/// Each lost answer leaves one more record; where all were lost they would grow without bound.
+const MOST_ANSWERS_LOST: u64 = 100;
+
 /// A record of a log.
 #[derive(Debug)]
 pub struct Kept {
@@ -197,7 +200,10 @@ impl World {
         if too_large {
             return (false, Err(RouteFailure::TooLarge));
         }
-        let lost = self.is_on(Fault::AnswerLost) && self.dice.broker.percent(50);
+        let lost = self.is_on(Fault::AnswerLost)
+            && self.answers_lost < MOST_ANSWERS_LOST
+            && self.dice.broker.percent(50);
+        self.answers_lost += u64::from(lost);
         (true, if lost { Err(RouteFailure::Passing) } else { Ok(()) })
     }
 

@@ -167,6 +167,7 @@ impl World {
         let first = truth.first.get(endpoint).copied().unwrap_or(result.started);
         // Jitter may double the interval.
         if braked && due + *interval > first + policy.max_age {
+            truth.not_before.remove(&(*endpoint, number + 1));
             return;
         }
         let not_before = &mut truth.not_before;

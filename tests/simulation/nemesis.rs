@@ -281,6 +281,8 @@ impl World {
             }
         }
         for worker in 0..self.workers.len() {
+            let life = self.workers[worker].life;
+            self.soon(What::Input { worker, life, input: Input::Signing(true) });
             self.workers[worker].clock_offset = 0;
             self.workers[worker].next_wake = None;
             self.plan_wake(worker);

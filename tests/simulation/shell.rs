@@ -73,10 +73,32 @@ impl World {
         if self.workers[worker].life != life || !self.workers[worker].running {
             return;
         }
+        self.workers[worker].inbox.push_back(input);
+        self.read_inbox(worker, life);
+    }
+
+    /// The loop takes what it was told, in order, unless it stands still.
+    pub fn read_inbox(&mut self, worker: usize, life: u32) {
+        if self.workers[worker].life != life {
+            return;
+        }
         if self.is_stopped(worker) {
             let until = self.workers[worker].busy_until;
-            return self.schedule(until, What::Input { worker, life, input });
+            if self.workers[worker].looks_at != Some(until) {
+                self.workers[worker].looks_at = Some(until);
+                self.schedule(until, What::Look { worker, life });
+            }
+            return;
         }
+        while self.workers[worker].life == life
+            && let Some(input) = self.workers[worker].inbox.pop_front()
+        {
+            self.take(worker, input);
+        }
+    }
+
+    fn take(&mut self, worker: usize, input: Input) {
+        let life = self.workers[worker].life;
         let now = self.workers[worker].tell_time(self.now);
         match input {
             Input::Records { partition, epoch, records } => {

@@ -7,7 +7,7 @@ use paynotify::{
     model::{Offset, Partition, Span, Timestamp},
 };
 
-use super::{checks::LaneWatch, plan::Plan};
+use super::{checks::LaneWatch, plan::Plan, world::Input};
 
 /// A worker's process and its place in the group.
 pub struct Worker {
@@ -24,6 +24,9 @@ pub struct Worker {
     pub told: Timestamp,
     /// The loop stands still until then.
     pub busy_until: Timestamp,
+    /// What the loop was told and has not taken, and when it looks again if it stands still.
+    pub inbox: VecDeque<Input>,
+    pub looks_at: Option<Timestamp>,
     /// Whole process stands still, not the loop alone.
     pub frozen: bool,
     /// Its member id and the generation that it knows.
@@ -127,6 +130,8 @@ impl Worker {
             clock_offset: 0,
             told: never,
             busy_until: never,
+            inbox: VecDeque::new(),
+            looks_at: None,
             frozen: false,
             member: None,
             epoch: 0,

@@ -65,6 +65,7 @@ pub enum What {
     Heal,
     Input { worker: usize, life: u32, input: Input },
     Wake { worker: usize, life: u32 },
+    Look { worker: usize, life: u32 },
     Fetch { worker: usize, life: u32, partition: Partition, epoch: Epoch },
     Answer { worker: usize, life: u32, id: AttemptId, asked: Box<Asked> },
     Produce { worker: usize, life: u32, route: Box<Route>, event: usize },
@@ -153,6 +154,7 @@ pub struct World {
     pub deadline: Timestamp,
     pub attempts: u64,
     pub routes: u64,
+    pub answers_lost: u64,
     /// Bytes of the largest content.
     pub largest: usize,
 }
@@ -191,6 +193,7 @@ impl World {
             deadline: START,
             attempts: 0,
             routes: 0,
+            answers_lost: 0,
             largest: 0,
             plan,
         };
@@ -324,6 +327,7 @@ impl World {
             What::Heal => self.heal(),
             What::Input { worker, life, input } => self.input(worker, life, input),
             What::Wake { worker, life } => self.wake(worker, life),
+            What::Look { worker, life } => self.read_inbox(worker, life),
             What::Fetch { worker, life, partition, epoch } => {
                 self.fetch(worker, life, partition, epoch);
             }
