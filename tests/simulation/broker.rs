@@ -110,7 +110,15 @@ impl World {
         let carrier = truth.carriers.len();
         truth.carriers.push(Carrier { partition, offset, endpoint, covered: false });
         self.ledger.open += usize::from(!truth.lost);
-        log.records.push(Kept { offset, appended, event, carrier, envelope, headers, deleted: false });
+        log.records.push(Kept {
+            offset,
+            appended,
+            event,
+            carrier,
+            envelope,
+            headers,
+            deleted: false,
+        });
         log.end = Offset(offset.0 + 1 + i64::from(trailing));
         self.kick_readers(partition);
         offset
@@ -280,21 +288,21 @@ impl World {
         last: bool,
     ) {
         let fenced = !self.group.is_current(member, generation);
-        if self.group.members.get(&member).is_none() {
+        if !self.group.members.contains_key(&member) {
             self.coverage.saw("zombie", "commit");
         }
         let down = self.is_on(Fault::BrokerDown);
-        let refused = down || (self.is_on(Fault::CommitRefused) && self.dice.broker.percent(60));
+        let refuses = down || (self.is_on(Fault::CommitRefused) && self.dice.broker.percent(60));
         if fenced {
             self.coverage.saw("commit", "fenced");
             tell!(self, "commit of w{worker} is fenced: {} {}", commit.partition, commit.position);
-        } else if refused {
+        } else if refuses {
             self.coverage.saw("commit", "refused");
         } else {
             self.accept(worker, &commit, last);
         }
-        let lost = self.is_on(Fault::CommitAnswerLost) && self.dice.broker.percent(50);
-        self.answer_commit(worker, life, commit, last, !fenced && !refused && !lost);
+        let unheard = self.is_on(Fault::CommitAnswerLost) && self.dice.broker.percent(50);
+        self.answer_commit(worker, life, commit, last, !fenced && !refuses && !unheard);
     }
 
     fn answer_commit(&mut self, worker: usize, life: u32, commit: Commit, last: bool, taken: bool) {
@@ -340,12 +348,19 @@ impl World {
         if (before, &old) == (*position, metadata) {
             self.coverage.saw("commit", "repeated");
         }
-        tell!(self, "w{worker} commits {partition} at {position} {}", &metadata[2 + CLUSTER.len()..]);
+        tell!(
+            self,
+            "w{worker} commits {partition} at {position} {}",
+            &metadata[2 + CLUSTER.len()..]
+        );
         if before > *position {
             self.fail("L3", format!("{partition} went back from {before} to {position}"));
         }
         if *position > end {
-            self.fail("L3", format!("{partition} is committed at {position}, beyond its end {end}"));
+            self.fail(
+                "L3",
+                format!("{partition} is committed at {position}, beyond its end {end}"),
+            );
         }
         if metadata.encode_utf16().count() > paynotify::engine::METADATA_LIMIT {
             self.fail("memory", format!("the metadata of {partition} is {}", metadata.len()));
@@ -391,7 +406,8 @@ impl World {
             self.fail("map", format!("the commit at {position} forgets {partition} {offset}"));
         }
         for (event, carrier) in news {
-            if let Some(missing) = self.ledger.events[event].missing_after(carrier, &self.directory) {
+            if let Some(missing) = self.ledger.events[event].missing_after(carrier, &self.directory)
+            {
                 let detail = format!(
                     "the commit of {partition} at {position} covers evt_{event}, which is lost for {missing}"
                 );

@@ -272,9 +272,7 @@ impl World {
         let own = || endpoints().filter(|(_, one)| Some(number(&one.id)) == endpoint);
         let is_notify = truth.event.as_ref().is_ok_and(|event| event.notify_url.is_some());
         let disabled = |entry: &Merchant, one: &Endpoint| {
-            entry.state == State::Disabled
-                || one.state == State::Disabled
-                || one.disabled.is_some()
+            entry.state == State::Disabled || one.state == State::Disabled || one.disabled.is_some()
         };
         let happened = |fault| self.coverage.faults.contains(&fault);
         // With a clock that runs ahead, its own time counts.

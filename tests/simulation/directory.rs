@@ -150,14 +150,15 @@ pub fn changed(
 ) -> (Merchant, &'static str) {
     let mut entry = before.clone();
     let at = dice.index(entry.endpoints.len().max(1));
-    let mut change = |entry: &mut Merchant, change: &mut dyn FnMut(&mut Endpoint)| {
+    let change = |entry: &mut Merchant, change: &mut dyn FnMut(&mut Endpoint)| {
         if let Some(endpoint) = entry.endpoints.get_mut(at) {
             change(Arc::make_mut(endpoint));
         }
     };
     let what = match dice.below(9) {
         0 => {
-            let taken = |number: &u8| entry.endpoints.iter().any(|one| self::number(&one.id) == *number);
+            let taken =
+                |number: &u8| entry.endpoints.iter().any(|one| self::number(&one.id) == *number);
             if let Some(free) = (0..6).find(|number| !taken(number)) {
                 entry.endpoints.push(Arc::new(endpoint(dice, merchant, free, classes)));
             }
@@ -239,7 +240,12 @@ impl Directory {
 
     /// Versions that some worker may have had after `since`: the one in force then, the later ones,
     /// and those that changed less than `lag` before.
-    pub fn since(&self, merchant: usize, since: Timestamp, lag: Span) -> impl Iterator<Item = &Version> {
+    pub fn since(
+        &self,
+        merchant: usize,
+        since: Timestamp,
+        lag: Span,
+    ) -> impl Iterator<Item = &Version> {
         let versions = &self.merchants[merchant];
         let first = versions.partition_point(|version| version.from + lag <= since);
         versions[first.saturating_sub(1)..].iter()

@@ -82,18 +82,3 @@ faults! {
     /// A burst of events.
     Burst "burst",
 }
-
-/// Faults that can make anybody repeat what was done.
-pub const REPEATING: &[Fault] = &[
-    Fault::Crash,
-    Fault::Restart,
-    Fault::Zombie,
-    Fault::Lost,
-    Fault::Scale,
-    Fault::Rebalance,
-    Fault::ProduceFails,
-    Fault::AnswerLost,
-    Fault::BrokerDown,
-    Fault::MapDropped,
-    Fault::MapForeign,
-];

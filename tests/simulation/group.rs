@@ -165,7 +165,7 @@ impl World {
         let before = std::mem::take(&mut self.group.owners);
         let alive = |owner: &u32| self.group.members.contains_key(owner);
         let owners: Vec<_> = running.target.iter().map(|owner| owner.filter(alive)).collect();
-        self.group.owners = owners.clone();
+        self.group.owners.clone_from(&owners);
         let members: Vec<(u32, Member)> =
             self.group.members.iter().map(|(id, member)| (*id, member.clone())).collect();
         for (member, Member { worker, life }) in members {

@@ -73,9 +73,10 @@ impl Truth {
     /// Whether somebody has it, or it was given up, or it is on its way, for this endpoint.
     fn is_safe(&self, endpoint: u8) -> bool {
         self.is_done(endpoint)
-            || self.carriers.iter().any(|one| {
-                !one.covered && one.endpoint.is_none_or(|carried| carried == endpoint)
-            })
+            || self
+                .carriers
+                .iter()
+                .any(|one| !one.covered && one.endpoint.is_none_or(|carried| carried == endpoint))
     }
 
     /// Whether somebody has it or it was given up for this endpoint.

@@ -106,7 +106,8 @@ impl Merchants {
             manner => manner,
         };
         let quick = Span::from_millis(dice.between(1, 60));
-        let fails = |took, reason| Outcome { took, answer: Answer::Failed(reason), acknowledged: false };
+        let fails =
+            |took, reason| Outcome { took, answer: Answer::Failed(reason), acknowledged: false };
         let answers = |took, status| Outcome {
             took,
             answer: Answer::of_status(status),
@@ -118,7 +119,9 @@ impl Merchants {
                 let most = policy.timeout.as_millis();
                 answers(Span::from_millis(dice.between(most / 2, most)), 200)
             }
-            Manner::Hang => fails(policy.timeout, FailReason::Timeout),
+            Manner::Hang | Manner::Fails(FailReason::Timeout) => {
+                fails(policy.timeout, FailReason::Timeout)
+            }
             Manner::Flaky(percent) if dice.percent(percent) => answers(quick, 200),
             Manner::Flaky(_) => answers(quick, 500),
             Manner::Status(status) => answers(quick, status),
@@ -135,7 +138,6 @@ impl Merchants {
                     Answer::Response { status: 200, retry_after: None, body, excerpt: None };
                 Outcome { took: quick, answer, acknowledged: false }
             }
-            Manner::Fails(FailReason::Timeout) => fails(policy.timeout, FailReason::Timeout),
             Manner::Fails(reason) => fails(quick, reason),
         }
     }

@@ -202,7 +202,8 @@ impl World {
             return false;
         }
         let span = u64::try_from(end.0 - log.start.0).unwrap();
-        let offset = Offset(log.start.0 + i64::try_from(self.dice.faults.between(1, span)).unwrap());
+        let offset =
+            Offset(log.start.0 + i64::try_from(self.dice.faults.between(1, span)).unwrap());
         tell!(self, "{partition} begins at {offset} from now on");
         self.delete_below(partition, offset);
         true

@@ -2,45 +2,42 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    sync::Mutex,
-    time::Instant,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use super::{
     coverage::Coverage,
+    order::{Order, again},
     plan::{Cut, Plan},
+    shrink::shrink,
+    summary,
     world::{START, Violation, World},
 };
 
-/// What is to be run.
-pub struct Order {
-    pub from: u64,
-    pub seeds: u64,
-    pub stop: bool,
-    pub only: Vec<u64>,
-}
-
-impl Order {
-    /// As the environment says.
-    pub fn from_environment(seeds: u64) -> Self {
-        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
-        Self {
-            from: number("SIMULATE_FROM").unwrap_or(1),
-            seeds: number("SIMULATE_SEEDS").unwrap_or(seeds),
-            only: std::env::var("ONLY").map(|t| t.split(',').map(|n| n.parse().unwrap()).collect()).unwrap_or_default(),
-            stop: std::env::var_os("SIMULATE_STOP").is_some(),
-        }
-    }
-}
+/// From so many seeds on, everything that can happen has to.
+const ALL_IS_SEEN: u64 = 10_000;
 
 /// Sums over worlds.
 #[derive(Default)]
 pub struct Sums {
+    pub seeds: u64,
     pub coverage: Coverage,
+    /// By seed, the first of each world.
     pub violations: Vec<(u64, Violation)>,
     pub steps: u64,
+    /// Virtual time.
     pub millis: u64,
+    pub events: u64,
+    pub attempts: u64,
+    pub routes: u64,
+    pub repeated: u64,
+    /// Repeats that the faults excused.
+    pub allowed: u64,
+    pub took: Duration,
 }
 
 /// Runs one world to its end.
@@ -54,11 +51,32 @@ pub fn run_one(seed: u64, cut: &Cut, story: bool) -> World {
     world
 }
 
-/// Runs the worlds of an order.
+/// Runs the worlds of an order; one alone tells its story.
+///
+/// # Panics
+/// Where a promise was broken, or something that should happen never did.
 pub fn run(order: &Order) {
+    if let Some(seed) = order.only {
+        return tell_story(seed, &order.cut);
+    }
+    let sums = run_all(order);
+    summary::print(&sums);
+    if let Some(path) = &order.summary {
+        summary::write(path, order, &sums);
+    }
+    if let Some((seed, violation)) = sums.violations.first() {
+        let cut = shortened(*seed, violation);
+        println!("\nshortest: {}", again(*seed, &cut));
+    }
+    assert!(sums.violations.is_empty(), "{} worlds broke a promise", sums.violations.len());
+    let missing = [sums.coverage.missing(), sums.coverage.missing_pairs()].concat();
+    let complete = order.seeds < ALL_IS_SEEN || missing.is_empty();
+    assert!(complete, "never seen in {} worlds: {}", order.seeds, missing.join(", "));
+}
+
+fn run_all(order: &Order) -> Sums {
     let next = AtomicU64::new(order.from);
     let end = order.from + order.seeds;
-    let stop = AtomicBool::new(false);
     let sums = Mutex::new(Sums::default());
     let began = Instant::now();
     std::thread::scope(|scope| {
@@ -67,43 +85,50 @@ pub fn run(order: &Order) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if !order.only.is_empty() && seed < end && !order.only.contains(&seed) { continue; }
-                    if seed >= end || stop.load(Ordering::Relaxed) {
+                    if seed >= end {
                         return;
                     }
-                    let world = run_one(seed, &Cut::default(), false);
-                    let mut sums = sums.lock().unwrap();
-                    sums.coverage.add(&world.coverage);
-                    sums.steps += world.steps;
-                    sums.millis += world.now.since(START).as_millis();
-                    if let Some(violation) = world.violation {
-                        sums.violations.push((seed, violation));
-                        stop.store(order.stop, Ordering::Relaxed);
-                    }
+                    let world = run_one(seed, &order.cut, false);
+                    sums.lock().unwrap().add(seed, world);
                 }
             });
         }
     });
     let mut sums = sums.into_inner().unwrap();
     sums.violations.sort_by_key(|(seed, _)| *seed);
-    println!(
-        "{} seeds, {} steps, {} hours, {:?}",
-        order.seeds,
-        sums.steps,
-        sums.millis / 3_600_000,
-        began.elapsed()
-    );
-    for (seed, violation) in sums.violations.iter().take(40) {
-        println!("{} seed={seed}: {}", violation.invariant, violation.detail);
+    sums.took = began.elapsed();
+    sums
+}
+
+impl Sums {
+    fn add(&mut self, seed: u64, world: World) {
+        self.seeds += 1;
+        self.coverage.add(&world.coverage);
+        self.steps += world.steps;
+        self.millis += world.now.since(START).as_millis();
+        self.events += world.ledger.events.len() as u64;
+        self.attempts += world.attempts;
+        self.routes += world.routes;
+        self.repeated += world.ledger.extra;
+        self.allowed += world.ledger.allowed;
+        self.violations.extend(world.violation.map(|violation| (seed, violation)));
     }
-    println!("missing: {:?}", sums.coverage.missing());
-    println!("missing pairs: {}", sums.coverage.missing_pairs().len());
-    if let (Ok(_), Some((seed, _))) = (std::env::var("STORY"), sums.violations.first()) {
-        let world = run_one(*seed, &Cut::default(), true);
-        for line in &world.story.lines {
-            println!("{line}");
-        }
-        println!("{:#?}", world.plan);
+}
+
+fn tell_story(seed: u64, cut: &Cut) {
+    let world = run_one(seed, cut, true);
+    println!("{:#?}", world.plan);
+    for line in &world.story.lines {
+        println!("{line}");
     }
-    assert!(sums.violations.is_empty(), "{} violations", sums.violations.len());
+    let broken = world.violation.map(|broken| format!("{}: {}", broken.invariant, broken.detail));
+    assert_eq!(broken, None, "{}", again(seed, cut));
+}
+
+fn shortened(seed: u64, violation: &Violation) -> Cut {
+    let plan = Plan::draw(seed, &Cut::default());
+    shrink(&plan.faults, plan.fault_count, plan.events, |cut| {
+        let broken = run_one(seed, cut, false).violation;
+        broken.is_some_and(|broken| broken.invariant == violation.invariant)
+    })
 }

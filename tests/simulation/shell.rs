@@ -8,7 +8,7 @@ use paynotify::{
         Report, Route, Verdict, judge,
     },
     envelope::Envelope,
-    model::{Coordinates, Offset, Partition, Source, Span},
+    model::{Coordinates, Offset, Partition, Span},
 };
 
 use super::{
@@ -98,7 +98,6 @@ impl World {
     }
 
     fn take(&mut self, worker: usize, input: Input) {
-        let life = self.workers[worker].life;
         let now = self.workers[worker].tell_time(self.now);
         match input {
             Input::Records { partition, epoch, records } => {
@@ -428,7 +427,8 @@ impl World {
             let input = Input::Assigned { member, indexes: Vec::new() };
             return self.schedule(at, What::Input { worker, life, input });
         }
-        let indexes: Vec<i32> = std::mem::take(&mut self.workers[worker].waiting).into_iter().collect();
+        let indexes: Vec<i32> =
+            std::mem::take(&mut self.workers[worker].waiting).into_iter().collect();
         self.workers[worker].epoch += 1;
         let epoch = Epoch(self.workers[worker].epoch);
         let now = self.workers[worker].told;
@@ -449,9 +449,8 @@ impl World {
             process.held.insert(partition, epoch);
             let reading = Reading { epoch, next: position, wanted: true, fetching: false };
             process.reading.insert(partition, reading);
-            let expected = metadata.map_or(Ok(()), |text| {
-                OffsetMap::decode(text, CLUSTER, position).map(|_| ())
-            });
+            let expected = metadata
+                .map_or(Ok(()), |text| OffsetMap::decode(text, CLUSTER, position).map(|_| ()));
             if used != expected {
                 self.fail("map", format!("{partition}: {used:?} instead of {expected:?}"));
             }
@@ -567,8 +566,11 @@ impl World {
     pub fn forget_reads(&mut self, worker: usize, commit: &Commit) {
         let Commit { partition, epoch, position, .. } = commit;
         let first = (*partition, *epoch, Offset(0));
-        let gone: Vec<ReadKey> =
-            self.workers[worker].reads.range(first..(*partition, *epoch, *position)).map(|(key, _)| *key).collect();
+        let gone: Vec<ReadKey> = self.workers[worker]
+            .reads
+            .range(first..(*partition, *epoch, *position))
+            .map(|(key, _)| *key)
+            .collect();
         for key in gone {
             let read = self.workers[worker].reads.remove(&key).unwrap();
             self.workers[worker].by_content.remove(&Arc::as_ptr(&read.content).addr());
@@ -726,7 +728,13 @@ impl World {
         self.kick(worker, partition);
     }
 
-    fn take_records(&mut self, worker: usize, partition: Partition, epoch: Epoch, records: &[usize]) {
+    fn take_records(
+        &mut self,
+        worker: usize,
+        partition: Partition,
+        epoch: Epoch,
+        records: &[usize],
+    ) {
         for at in records {
             self.take_record(worker, partition, epoch, *at);
         }
@@ -745,13 +753,10 @@ impl World {
         let kept = &self.broker.logs[&partition].records[at];
         let (offset, appended, event, carrier) =
             (kept.offset, kept.appended, kept.event, kept.carrier);
-        let envelope = match (partition.source, &kept.envelope) {
-            (Source::Grade(_), Some(envelope)) => envelope.clone(),
-            _ => {
-                let topic = "payments.completions".into();
-                Envelope::fresh(appended, Coordinates { topic, partition: partition.index, offset })
-            }
-        };
+        let envelope = kept.envelope.clone().unwrap_or_else(|| {
+            let topic = "payments.completions".into();
+            Envelope::fresh(appended, Coordinates { topic, partition: partition.index, offset })
+        });
         if let Some(headers) = kept.headers.clone() {
             let most = 12 + self.ledger.events[event].content.headers.len();
             if headers.len() > most {

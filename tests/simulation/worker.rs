@@ -10,6 +10,7 @@ use paynotify::{
 use super::{checks::LaneWatch, plan::Plan, world::Input};
 
 /// A worker's process and its place in the group.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Worker {
     /// Counts its processes; what belongs to an older one is void.
     pub life: u32,

@@ -63,21 +63,74 @@ pub enum What {
     Fault(usize),
     WindowEnds(Fault),
     Heal,
-    Input { worker: usize, life: u32, input: Input },
-    Wake { worker: usize, life: u32 },
-    Look { worker: usize, life: u32 },
-    Fetch { worker: usize, life: u32, partition: Partition, epoch: Epoch },
-    Answer { worker: usize, life: u32, id: AttemptId, asked: Box<Asked> },
-    Produce { worker: usize, life: u32, route: Box<Route>, event: usize },
-    CommitSent { worker: usize, life: u32 },
-    CommitAnswered { worker: usize, life: u32, commit: Commit, last: bool, taken: bool },
-    CommitArrives { worker: usize, life: u32, member: u32, generation: u32, commit: Commit, last: bool },
-    ReleaseDeadline { worker: usize, life: u32, round: u32 },
-    Start { worker: usize },
+    Input {
+        worker: usize,
+        life: u32,
+        input: Input,
+    },
+    Wake {
+        worker: usize,
+        life: u32,
+    },
+    Look {
+        worker: usize,
+        life: u32,
+    },
+    Fetch {
+        worker: usize,
+        life: u32,
+        partition: Partition,
+        epoch: Epoch,
+    },
+    Answer {
+        worker: usize,
+        life: u32,
+        id: AttemptId,
+        asked: Box<Asked>,
+    },
+    Produce {
+        worker: usize,
+        life: u32,
+        route: Box<Route>,
+        event: usize,
+    },
+    CommitSent {
+        worker: usize,
+        life: u32,
+    },
+    CommitAnswered {
+        worker: usize,
+        life: u32,
+        commit: Commit,
+        last: bool,
+        taken: bool,
+    },
+    CommitArrives {
+        worker: usize,
+        life: u32,
+        member: u32,
+        generation: u32,
+        commit: Commit,
+        last: bool,
+    },
+    ReleaseDeadline {
+        worker: usize,
+        life: u32,
+        round: u32,
+    },
+    Start {
+        worker: usize,
+    },
     Rebalance,
-    SessionOver { member: u32 },
-    Stop { worker: usize },
-    EntryBack { merchant: usize },
+    SessionOver {
+        member: u32,
+    },
+    Stop {
+        worker: usize,
+    },
+    EntryBack {
+        merchant: usize,
+    },
 }
 
 /// A request on its way.
