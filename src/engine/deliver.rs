@@ -234,7 +234,12 @@ impl Engine {
             self.lanes.cancel(place.lane);
             return self.address(now, id);
         };
-        if state != State::Active || !endpoint.can_sign(now) {
+        // Nor may it begin under a cap, a rate or a class that is no longer the endpoint's.
+        let limits = Limits::from(&endpoint.policy);
+        if state != State::Active
+            || !endpoint.can_sign(now)
+            || !self.lanes.has_limits(place.lane, limits)
+        {
             delivery.stage = Stage::Resting;
             self.lanes.cancel(place.lane);
             return self.address(now, id);

@@ -98,6 +98,12 @@ impl FairQueue {
         (id, wake)
     }
 
+    /// Whether a living lane goes by these limits.
+    pub fn has_limits(&self, id: LaneId, mut limits: Limits) -> bool {
+        limits.class = self.slots.class(limits.class);
+        self.lanes.get(id).is_some_and(|lane| lane.limits() == limits)
+    }
+
     /// Looks at a living lane.
     pub fn get(&self, id: LaneId) -> Option<&Lane> {
         self.lanes.get(id)

@@ -188,3 +188,18 @@ fn many_events_for_a_limited_endpoint_are_all_delivered_in_about_their_number_by
 fn offset(at: usize) -> Offset {
     Offset(i64::try_from(at).unwrap())
 }
+
+#[test]
+fn a_policy_that_changes_holds_for_what_waits_already() {
+    let before = Policy { max_in_flight: 2, ..policy(&[]) };
+    let after = Policy { max_in_flight: 1, ..policy(&[]) };
+    let mut given = waiting(8, &[("m1", before)], 4);
+    let [first, second] = [given.attempt(), given.attempt()];
+    given.know(merchant("m1", vec![endpoint("main", after)]));
+    given.answer(first.id, 200);
+    given.settle();
+    assert_eq!(given.engine.in_flight(), 1, "the second alone");
+    given.answer(second.id, 200);
+    given.settle();
+    assert_eq!(given.engine.in_flight(), 1, "the next one");
+}
