@@ -5,18 +5,16 @@ use std::sync::Arc;
 use super::{
     Attempt, AttemptId, Command, DeadReason, Delivery, Engine, EventOutcome, InFlight, ParkReason,
     Stage,
+    addressee::{endpoint_of, lane_key_of, lanes_of, notify_url_endpoint, state_of},
     fair_queue::{LaneId, Place},
-    lane::{DeliveryId, LaneKey, Limits},
+    lane::{DeliveryId, Limits},
     schedule::{self, Wait},
     timers::Timer,
 };
 use crate::{
     event::Undecodable,
-    model::{Endpoint, EndpointId, Event, Merchant, State, Timestamp},
+    model::{Endpoint, Event, Merchant, State, Timestamp},
 };
-
-/// Id of the endpoint that stands for an event's own `notify_url`.
-const NOTIFY_URL: &str = "notify_url";
 
 impl Engine {
     /// A delivery has waited long enough on its topic; it may have further to go.
@@ -50,6 +48,19 @@ impl Engine {
             delivery.due = due;
             delivery.stage = Stage::Resting;
             self.timers.set(due, Timer::Due(id));
+        }
+    }
+
+    /// What waits goes by the limits that its endpoint has now: nothing waits for a token or a place
+    /// of an older policy.
+    pub(super) fn renew_lanes(&mut self, now: Timestamp, merchant: &Merchant) {
+        if self.lanes.is_empty() {
+            return;
+        }
+        for (key, limits) in lanes_of(merchant) {
+            if let Some((lane, wake)) = self.lanes.renew(now, &key, limits) {
+                self.look_later(lane, wake);
+            }
         }
     }
 
@@ -269,58 +280,6 @@ impl Engine {
         let merchant = self.directory.get(&event.merchant)?;
         let endpoint = endpoint_of(merchant, event, delivery.envelope.endpoint.as_ref()?)?;
         Some((state_of(merchant, &endpoint), endpoint))
-    }
-}
-
-fn lane_key_of(delivery: &Delivery) -> Option<LaneKey> {
-    let event = delivery.record.event.as_ref().ok()?;
-    let endpoint = delivery.envelope.endpoint.clone()?;
-    let by_url = (endpoint.as_str() == NOTIFY_URL).then_some(event.notify_url.as_ref()).flatten();
-    let host = by_url.and_then(|url| Some(url::Url::parse(url).ok()?.host_str()?.to_owned()));
-    Some(LaneKey { merchant: event.merchant.clone(), endpoint, host })
-}
-
-fn endpoint_of(merchant: &Merchant, event: &Event, id: &EndpointId) -> Option<Arc<Endpoint>> {
-    if id.as_str() == NOTIFY_URL {
-        return notify_url_endpoint(merchant, event);
-    }
-    merchant.endpoints.iter().find(|endpoint| endpoint.id == *id).cloned()
-}
-
-/// The endpoint `notify_url`: the event's address with policy and secrets of the merchant's first
-/// active endpoint, where the merchant allows that host.
-fn notify_url_endpoint(merchant: &Merchant, event: &Event) -> Option<Arc<Endpoint>> {
-    let url = url::Url::parse(event.notify_url.as_ref()?).ok()?;
-    let host = url.host_str()?;
-    if !merchant.notify_url_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
-        return None;
-    }
-    let model = merchant
-        .endpoints
-        .iter()
-        .find(|endpoint| endpoint.state == State::Active && endpoint.disabled.is_none())
-        .or(merchant.endpoints.first())?;
-    let id = EndpointId::parse(NOTIFY_URL).ok()?;
-    // What lets in at one server is no business of another.
-    let same = url.origin() == model.url.origin();
-    let authorization = model.authorization.clone().filter(|_| same);
-    let certificate = model.certificate.clone().filter(|_| same);
-    Some(Arc::new(Endpoint {
-        id,
-        url,
-        events: Vec::new(),
-        // Another address failed.
-        disabled: None,
-        authorization,
-        certificate,
-        ..Endpoint::clone(model)
-    }))
-}
-
-fn state_of(merchant: &Merchant, endpoint: &Endpoint) -> State {
-    match (merchant.state, endpoint.state) {
-        (State::Active, State::Active) if endpoint.disabled.is_some() => State::Disabled,
-        (State::Active, state) | (state, _) => state,
     }
 }
 

@@ -79,14 +79,25 @@ impl FairQueue {
         index: i32,
         mut limits: Limits,
     ) -> (LaneId, Option<Timestamp>) {
+        if let Some(known) = self.renew(now, &key, limits) {
+            return known;
+        }
         limits.class = self.slots.class(limits.class);
-        let id = if let Some(id) = self.by_key.get(&key) {
-            *id
-        } else {
-            let id = self.lanes.insert(Lane::new(key.clone(), index, limits));
-            self.by_key.insert(key, id);
-            id
-        };
+        let id = self.lanes.insert(Lane::new(key.clone(), index, limits));
+        self.by_key.insert(key, id);
+        (id, None)
+    }
+
+    /// The lane of an endpoint, if it lives, goes by these limits from now on; it may want to be
+    /// looked at then ([`FairQueue::look`]).
+    pub fn renew(
+        &mut self,
+        now: Timestamp,
+        key: &LaneKey,
+        mut limits: Limits,
+    ) -> Option<(LaneId, Option<Timestamp>)> {
+        let id = *self.by_key.get(key)?;
+        limits.class = self.slots.class(limits.class);
         let mut wake = None;
         if self.lanes[id].limits() != limits {
             let breaker = self.breaker;
@@ -95,7 +106,12 @@ impl FairQueue {
                 wake = lane.arrange(now);
             });
         }
-        (id, wake)
+        Some((id, wake))
+    }
+
+    /// Whether no lane lives.
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
     }
 
     /// Whether a living lane goes by these limits.

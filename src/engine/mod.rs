@@ -20,6 +20,7 @@
 //!
 //! Time never goes backwards between calls. Every call is bounded by what it was given.
 
+mod addressee;
 mod assignment;
 mod blocked;
 mod brake;
@@ -229,11 +230,18 @@ impl Engine {
 
     /// A merchant is new or has changed (`Some`), or is gone (`None`). Deliveries in flight end
     /// under the entry with which they began; those that wait begin under the new one.
-    pub fn handle_merchant(&mut self, id: &MerchantId, merchant: Option<Arc<Merchant>>) {
-        match merchant {
-            Some(merchant) => self.directory.insert(id.clone(), merchant),
-            None => self.directory.remove(id),
+    pub fn handle_merchant(
+        &mut self,
+        now: Timestamp,
+        id: &MerchantId,
+        merchant: Option<Arc<Merchant>>,
+    ) {
+        let Some(merchant) = merchant else {
+            self.directory.remove(id);
+            return;
         };
+        self.renew_lanes(now, &merchant);
+        self.directory.insert(id.clone(), merchant);
     }
 
     /// A merchant as it is known now.

@@ -83,14 +83,14 @@ impl Endpoints {
         match update {
             Update::Put(mut merchant) => {
                 self.health.mark(&mut merchant);
-                engine.handle_merchant(&merchant.id.clone(), Some(Arc::new(merchant)));
+                engine.handle_merchant(now, &merchant.id.clone(), Some(Arc::new(merchant)));
             }
             Update::Remove(id) => {
                 // While it is read from its beginning, the merchant may be back further on.
                 if self.live {
                     self.health.forget_merchant(now, &id);
                 }
-                engine.handle_merchant(&id, None);
+                engine.handle_merchant(now, &id, None);
             }
             Update::Refused(error) => {
                 tracing::error!(%error, "an entry of the directory is refused; the one before it stays");
@@ -121,11 +121,11 @@ impl Endpoints {
     }
 
     /// Lets the engine know how this merchant's endpoints stand now.
-    pub fn tell(&self, engine: &mut Engine, merchant: &MerchantId) {
+    pub fn tell(&self, engine: &mut Engine, now: Timestamp, merchant: &MerchantId) {
         let Some(known) = engine.merchant(merchant) else { return };
         let mut marked = known.as_ref().clone();
         if self.health.mark(&mut marked) {
-            engine.handle_merchant(merchant, Some(Arc::new(marked)));
+            engine.handle_merchant(now, merchant, Some(Arc::new(marked)));
         }
     }
 
@@ -214,14 +214,15 @@ impl Endpoints {
 impl Worker {
     /// Takes what other workers found.
     pub(super) fn take_findings(&mut self, input: TableInput) -> Timestamp {
+        let now = self.clock.now();
         if let TableInput::Changes(records) = input {
             for record in &records {
                 if let Some(merchant) = self.endpoints.take(record) {
-                    self.endpoints.tell(&mut self.engine, &merchant);
+                    self.endpoints.tell(&mut self.engine, now, &merchant);
                 }
             }
         }
-        self.clock.now()
+        now
     }
 
     /// An attempt tells of its endpoint's health.
@@ -229,7 +230,7 @@ impl Worker {
         let Some(merchant) = self.endpoints.attempted(&self.engine, report) else { return };
         let endpoint = report.envelope.endpoint.as_ref().map(ToString::to_string);
         tracing::warn!(%merchant, endpoint, "an endpoint is disabled: it answered only 410, or none of its attempts succeeded for too long; see `paynotify merchants enable`");
-        self.endpoints.tell(&mut self.engine, &merchant);
+        self.endpoints.tell(&mut self.engine, now, &merchant);
         self.endpoints.write(&self.producer, now, false);
     }
 }

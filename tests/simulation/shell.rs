@@ -41,7 +41,7 @@ impl World {
         }
         process.entries.insert(merchant, version);
         let entry = self.directory.merchants[merchant][version].entry.clone();
-        process.engine.handle_merchant(&merchant_id(merchant), entry);
+        process.engine.handle_merchant(process.told, &merchant_id(merchant), entry);
     }
 
     /// The process ends without a word.

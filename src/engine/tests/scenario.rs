@@ -146,7 +146,7 @@ impl Scenario {
 
     pub fn know(&mut self, merchant: Merchant) {
         let id = merchant.id.clone();
-        self.engine.handle_merchant(&id, Some(Arc::new(merchant)));
+        self.engine.handle_merchant(self.now, &id, Some(Arc::new(merchant)));
     }
 
     /// The next record on a partition, under the first assignment.

@@ -137,7 +137,7 @@ impl World {
     fn know(&mut self, merchant: i32, state: State) {
         let entry = entry(merchant, state);
         let id = entry.id.clone();
-        self.engine.handle_merchant(&id, Some(Arc::new(entry)));
+        self.engine.handle_merchant(self.now, &id, Some(Arc::new(entry)));
     }
 
     fn assign(&mut self, index: i32) {
@@ -255,7 +255,7 @@ impl World {
         match self.dice.roll(12) {
             0 => {
                 let id = MerchantId::parse(&id_of(merchant)).unwrap();
-                self.engine.handle_merchant(&id, None);
+                self.engine.handle_merchant(self.now, &id, None);
             }
             1 => self.know(merchant, State::Paused),
             2 => self.know(merchant, State::Disabled),

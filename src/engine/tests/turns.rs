@@ -203,3 +203,26 @@ fn a_policy_that_changes_holds_for_what_waits_already() {
     given.settle();
     assert_eq!(given.engine.in_flight(), 1, "the next one");
 }
+
+#[test]
+fn a_wider_rate_lets_what_waits_begin_without_another_delivery() {
+    let before = limited(0.001, 1.0);
+    let mut given = waiting(8, &[("m1", before)], 2);
+    let first = given.attempt();
+    given.answer(first.id, 200);
+    given.pass(Span::from_secs(5));
+    assert_eq!(given.engine.in_flight(), 0, "one token in a thousand seconds");
+    given.know(merchant("m1", vec![endpoint("main", policy(&[]))]));
+    given.settle();
+    assert_eq!(given.engine.in_flight(), 1);
+}
+
+#[test]
+fn a_higher_cap_lets_what_waits_begin_while_nothing_ends() {
+    let capped = |cap| Policy { max_in_flight: cap, ..policy(&[]) };
+    let mut given = waiting(8, &[("m1", capped(1))], 4);
+    assert_eq!(given.engine.in_flight(), 1);
+    given.know(merchant("m1", vec![endpoint("main", capped(3))]));
+    given.settle();
+    assert_eq!(given.engine.in_flight(), 3);
+}
