@@ -141,7 +141,7 @@ impl World {
             self.keep(worker, &route, event);
             if result.is_err() {
                 self.coverage.saw("route failure", "answer lost");
-                self.ledger.allowed += self.width_of(event, &route);
+                self.ledger.excuse_copy(event, route.envelope.endpoint.as_ref().map(number));
             }
         }
         if dead {
@@ -164,14 +164,6 @@ impl World {
         let input = Input::Routed { id, result };
         let at = self.now + way + Span::from_millis(wait) + self.broker_delay();
         self.schedule(at, What::Input { worker, life, input });
-    }
-
-    /// How many deliveries a record on this route may stand for.
-    pub fn width_of(&self, event: usize, route: &Route) -> u64 {
-        match route.envelope.endpoint {
-            Some(_) => 1,
-            None => self.ledger.events[event].width(&self.directory),
-        }
     }
 
     fn broker_delay(&mut self) -> Span {
@@ -218,7 +210,7 @@ impl World {
     /// The broker has the record.
     fn keep(&mut self, worker: usize, route: &Route, event: usize) {
         self.check_route(route, event);
-        self.note_appended(worker, route, event);
+        self.note_appended(worker, route);
         match &route.to {
             Destination::Grade(grade) => {
                 let partition = Partition { source: Source::Grade(*grade), index: route.index };
@@ -420,21 +412,20 @@ impl World {
     pub fn overwrite_metadata(&mut self, partition: Partition, metadata: String) {
         let log = self.broker.logs.get_mut(&partition).unwrap();
         log.metadata = metadata;
-        let mut allowed = 0;
+        let mut copies = Vec::new();
         for kept in &log.records[log.covered_to..log.covered_end] {
             let truth = &mut self.ledger.events[kept.event];
             let carrier = &mut truth.carriers[kept.carrier];
             if carrier.covered && !kept.deleted {
                 carrier.covered = false;
                 self.ledger.open += usize::from(!truth.lost);
-                allowed += match carrier.endpoint {
-                    Some(_) => 1,
-                    None => truth.width(&self.directory),
-                };
+                copies.push((kept.event, carrier.endpoint));
             }
         }
         log.covered_end = log.covered_to;
-        self.ledger.allowed += allowed;
+        for (event, endpoint) in copies {
+            self.ledger.excuse_copy(event, endpoint);
+        }
     }
 
     /// The broker deletes the oldest records of a partition.

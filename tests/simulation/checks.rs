@@ -442,7 +442,7 @@ impl World {
                 return self.fail("L1", format!("evt_{event} is lost for e{endpoint}"));
             }
         }
-        let (extra, allowed) = (self.ledger.extra, self.ledger.allowed);
+        let (extra, allowed) = (self.ledger.extra, self.ledger.allowed(&self.directory));
         if extra > allowed {
             let detail = format!("{extra} deliveries were repeated, {allowed} may have been");
             return self.fail("L4", detail);

@@ -51,6 +51,8 @@ pub struct Truth {
     pub numbers: BTreeMap<(u8, u32), u32>,
     /// Deleted by the broker before it was read.
     pub lost: bool,
+    /// Repeats that the faults excuse, of records that carry it for all its endpoints.
+    pub excused_for_all: u64,
 }
 
 /// Every published record, by number.
@@ -59,8 +61,8 @@ pub struct Ledger {
     pub events: Vec<Truth>,
     /// Records that carry something and are not covered.
     pub open: usize,
-    /// Repeats that the faults so far excuse.
-    pub allowed: u64,
+    /// Repeats that the faults so far excuse, of one delivery each.
+    excused: u64,
     /// Attempts that failed and of which the next owner may not know.
     pub forgotten: u64,
     /// Acknowledged attempts beyond the first of each delivery.
@@ -110,7 +112,7 @@ impl Truth {
     }
 
     /// Endpoints that this event may be owed to, at most.
-    pub fn width(&self, directory: &Directory) -> u64 {
+    fn width(&self, directory: &Directory) -> u64 {
         let Ok(event) = &self.event else { return 1 };
         let widths = directory.merchants[self.merchant].iter().map(|version| {
             match owed(version.entry.as_deref(), event) {
@@ -123,6 +125,29 @@ impl Truth {
 }
 
 impl Ledger {
+    /// Repeats of so many deliveries are no fault of the workers.
+    pub fn excuse(&mut self, deliveries: u64) {
+        self.excused += deliveries;
+    }
+
+    /// Another copy of a record may be about: for one endpoint, or for all.
+    pub fn excuse_copy(&mut self, event: usize, endpoint: Option<u8>) {
+        match endpoint {
+            Some(_) => self.excused += 1,
+            None => self.events[event].excused_for_all += 1,
+        }
+    }
+
+    /// Repeats that the faults so far excuse: a copy for all goes to whichever endpoints there are
+    /// when it is unfolded, so that the widest entry counts.
+    pub fn allowed(&self, directory: &Directory) -> u64 {
+        let copies = |truth: &Truth| match truth.excused_for_all {
+            0 => 0,
+            copies => copies * truth.width(directory),
+        };
+        self.excused + self.events.iter().map(copies).sum::<u64>()
+    }
+
     /// An endpoint acknowledged an event.
     pub fn acknowledged(&mut self, event: usize, endpoint: u8) {
         let truth = &mut self.events[event];

@@ -202,19 +202,29 @@ impl World {
 
     /// What the next owner may repeat: what ran, and what was done and is not covered.
     pub fn excuse_repeats(&mut self, worker: usize, partitions: &[Partition]) {
-        let (mut allowed, mut forgotten) = (0, 0);
+        let (mut done, mut forgotten) = (0, 0);
+        let mut copies = Vec::new();
         for ((partition, ..), read) in &self.workers[worker].reads {
             let truth = &self.ledger.events[read.event];
             if partitions.contains(partition) && !truth.carriers[read.carrier].covered {
-                let routing = if read.routing > 0 { truth.width(&self.directory) } else { 0 };
-                allowed += read.done + read.attempting + routing.max(read.routing);
+                done += read.done + read.attempting;
+                let endpoint = truth.carriers[read.carrier].endpoint;
+                copies.extend((read.routing > 0).then_some((read.event, endpoint)));
+                copies.extend((0..read.copies).map(|_| (read.event, None)));
                 forgotten += read.ended.len() as u64;
             }
         }
-        self.ledger.allowed += allowed;
+        self.ledger.excuse(done);
+        for (event, endpoint) in &copies {
+            self.ledger.excuse_copy(*event, *endpoint);
+        }
         self.ledger.forgotten += forgotten;
-        if allowed > 0 {
-            tell!(self, "w{worker} leaves {allowed} deliveries that may be repeated");
+        if done > 0 || !copies.is_empty() {
+            tell!(
+                self,
+                "w{worker} leaves {done} deliveries and {} routes that may be repeated",
+                copies.len()
+            );
         }
     }
 

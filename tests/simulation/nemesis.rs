@@ -15,6 +15,9 @@ use super::{
     world::{Input, What, World},
 };
 
+/// No burst goes beyond so many events: each that waits on a short grade is a step a second.
+const MOST_EVENTS: usize = 400;
+
 impl World {
     /// A fault happens.
     pub fn inject(&mut self, number: usize) {
@@ -83,7 +86,7 @@ impl World {
             Fault::DirectoryGone => {
                 (0..self.plan.merchants).for_each(|merchant| self.take_away(merchant));
                 if self.plan.merchants > 20 {
-                    (0..150).for_each(|_| self.publish_one(Kind::Event));
+                    self.burst(150);
                 }
             }
             Fault::Merchant => {
@@ -100,8 +103,8 @@ impl World {
             }
             Fault::TooLarge => self.publish_one(Kind::Large),
             Fault::Burst => {
-                let count = self.dice.faults.between(5, 40);
-                (0..count).for_each(|_| self.publish_one(Kind::Event));
+                let count = self.dice.faults.count(5, 40);
+                self.burst(count);
             }
             Fault::Crash
             | Fault::Restart
@@ -114,6 +117,12 @@ impl World {
             fault => self.open_window(fault),
         }
         true
+    }
+
+    /// Many events at once, while the world has room for them.
+    fn burst(&mut self, count: usize) {
+        let room = MOST_EVENTS.saturating_sub(self.ledger.events.len());
+        (0..count.min(room)).for_each(|_| self.publish_one(Kind::Event));
     }
 
     fn window(&mut self) -> Span {
@@ -133,7 +142,7 @@ impl World {
         let until = self.now + self.window();
         if fault == Fault::NetworkOutage && self.plan.merchants > 20 {
             // With a burst of events, or nobody would notice.
-            (0..60).for_each(|_| self.publish_one(Kind::Event));
+            self.burst(60);
         }
         let known = self.windows.entry(fault).or_insert(until);
         *known = until.max(*known);

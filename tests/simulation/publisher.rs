@@ -93,6 +93,7 @@ impl World {
             not_before: BTreeMap::new(),
             numbers: BTreeMap::new(),
             lost: false,
+            excused_for_all: 0,
         });
         let offset = self.append(partition, no, None, None);
         self.ledger.events[no].offset = offset;

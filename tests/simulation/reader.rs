@@ -154,6 +154,7 @@ impl World {
                 carrier,
                 appended,
                 done: 0,
+                copies: 0,
                 attempting: 0,
                 routing: 0,
                 attempts,

@@ -110,7 +110,7 @@ impl Sums {
         self.attempts += world.attempts;
         self.routes += world.routes;
         self.repeated += world.ledger.extra;
-        self.allowed += world.ledger.allowed;
+        self.allowed += world.ledger.allowed(&world.directory);
         self.violations.extend(world.violation.map(|violation| (seed, violation)));
     }
 }

@@ -251,7 +251,7 @@ impl World {
         self.attempts += 1;
         if self.workers[worker].fenced {
             self.coverage.saw("zombie", "attempt");
-            self.ledger.allowed += 1;
+            self.ledger.excuse(1);
         }
         let policy = &attempt.endpoint.policy;
         let outcome = self.merchants.ask(&mut self.dice.merchants, lane, policy);
@@ -327,7 +327,7 @@ impl World {
         self.routes += 1;
         if self.workers[worker].fenced {
             self.coverage.saw("zombie", "route");
-            self.ledger.allowed += self.width_of(event, &route);
+            self.ledger.excuse_copy(event, route.envelope.endpoint.as_ref().map(number));
         }
         tell!(
             self,
@@ -344,13 +344,15 @@ impl World {
     }
 
     /// The broker has a route's record.
-    pub fn note_appended(&mut self, worker: usize, route: &Route, event: usize) {
-        let width = self.width_of(event, route);
+    pub fn note_appended(&mut self, worker: usize, route: &Route) {
         let process = &mut self.workers[worker];
         if let Some(key) = process.routes.get(&route.id)
             && let Some(read) = process.reads.get_mut(key)
         {
-            read.done += width;
+            match route.envelope.endpoint {
+                Some(_) => read.done += 1,
+                None => read.copies += 1,
+            }
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Read {
     pub appended: Timestamp,
     /// Deliveries acknowledged, and deliveries that the broker has elsewhere.
     pub done: u64,
+    /// Records for all endpoints that the broker has elsewhere.
+    pub copies: usize,
     /// Attempts that run.
     pub attempting: u64,
     /// Routes without an answer.

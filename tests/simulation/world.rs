@@ -29,7 +29,7 @@ use super::{
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// No world needs more steps than this.
-const MOST_STEPS: u64 = 400_000;
+const MOST_STEPS: u64 = 10_000_000;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
