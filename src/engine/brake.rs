@@ -40,9 +40,19 @@ pub struct Brake {
     enabled: bool,
     attempts: Window,
     letters: Window,
-    /// While the brake on attempts holds: answers beyond failures.
-    recovery: Option<u32>,
+    recovery: Option<Recovery>,
+    /// Without an attempt for so long, the brake on attempts ends.
+    memory: Span,
     letters_until: Option<Timestamp>,
+}
+
+/// The brake on attempts holds.
+#[derive(Debug, Clone, Copy)]
+struct Recovery {
+    /// Answers beyond failures.
+    ahead: u32,
+    /// When an attempt last ended.
+    heard: Timestamp,
 }
 
 /// The present half of the window and the one before.
@@ -62,36 +72,42 @@ struct Half {
 }
 
 impl Brake {
-    /// A brake that does not hold, or never will.
-    pub fn new(enabled: bool) -> Self {
-        Self { enabled, ..Self::default() }
+    /// A brake that does not hold, or never will. Whatever it parks comes back within `longest`.
+    pub fn new(enabled: bool, longest: Span) -> Self {
+        Self { enabled, memory: longest.plus(WINDOW), ..Self::default() }
     }
 
     /// Which brakes hold now.
     pub fn braked(&self, now: Timestamp) -> Braked {
         let letters = self.letters_until.is_some_and(|until| now < until);
-        Braked { attempts: self.recovery.is_some(), letters }
+        Braked { attempts: self.recovering(now).is_some(), letters }
+    }
+
+    /// What is left to attempt may all be too old to be attempted, and then no answer would end it.
+    fn recovering(&self, now: Timestamp) -> Option<Recovery> {
+        self.recovery.filter(|recovery| now < recovery.heard + self.memory)
     }
 
     /// An attempt met an answer, whatever it was.
     pub fn answered(&mut self, now: Timestamp) {
         self.attempts.half(now).all += 1;
-        if let Some(recovery) = &mut self.recovery {
-            *recovery += 1;
-            if *recovery >= RECOVERED {
-                *self = Self { letters_until: self.letters_until, ..Self::new(self.enabled) };
-            }
+        let Some(recovery) = self.recovering(now) else { return };
+        let ahead = recovery.ahead + 1;
+        if ahead < RECOVERED {
+            self.recovery = Some(Recovery { ahead, heard: now });
+        } else {
+            (self.attempts, self.recovery) = (Window::default(), None);
         }
     }
 
     /// An attempt of this lane to this host met none.
     pub fn unanswered(&mut self, now: Timestamp, lane: LaneId, host: &str) {
         self.attempts.fail(now, lane as u64, number_of(host));
-        if let Some(recovery) = &mut self.recovery {
-            *recovery = recovery.saturating_sub(1);
-        } else if self.enabled && self.attempts.is_flood() {
-            self.recovery = Some(0);
-        }
+        let ahead = match self.recovering(now) {
+            Some(recovery) => Some(recovery.ahead.saturating_sub(1)),
+            None => (self.enabled && self.attempts.is_flood()).then_some(0),
+        };
+        self.recovery = ahead.map(|ahead| Recovery { ahead, heard: now });
     }
 
     /// An event of this merchant is to be given up; true if it is better parked.
@@ -166,6 +182,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const LONGEST: Span = Span::from_secs(600);
 
     fn unanswered(brake: &mut Brake, endpoints: usize, hosts: usize) {
         for lane in 0..endpoints {
@@ -174,7 +191,7 @@ mod tests {
     }
 
     fn holds_attempts(endpoints: usize, hosts: usize, answered: usize) -> bool {
-        let mut brake = Brake::new(true);
+        let mut brake = Brake::new(true, LONGEST);
         (0..answered).for_each(|_| brake.answered(NOW));
         unanswered(&mut brake, endpoints, hosts);
         brake.braked(NOW).attempts
@@ -190,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_failed_a_minute_ago_does_not_count() {
-        let mut brake = Brake::new(true);
+        let mut brake = Brake::new(true, LONGEST);
         unanswered(&mut brake, 19, 19);
         brake.unanswered(NOW + Span::from_secs(60), 99, "late");
         assert!(!brake.braked(NOW).attempts);
@@ -198,7 +215,7 @@ mod tests {
 
     #[test]
     fn ten_more_answers_than_failures_end_it() {
-        let mut brake = Brake::new(true);
+        let mut brake = Brake::new(true, LONGEST);
         unanswered(&mut brake, 20, 20);
         (0..9).for_each(|_| brake.answered(NOW));
         brake.unanswered(NOW, 1, "a");
@@ -209,8 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn it_ends_where_nothing_is_attempted_for_longer_than_anything_is_parked() {
+        let mut brake = Brake::new(true, LONGEST);
+        unanswered(&mut brake, 20, 20);
+        let later = NOW + LONGEST;
+        assert!(brake.holds(later, DeadReason::Expired, "m"));
+        brake.unanswered(later, 1, "a");
+        assert!(brake.holds(later + LONGEST, DeadReason::Expired, "m"), "the failure was heard");
+        let silent = later + LONGEST.plus(WINDOW);
+        assert!(!brake.holds(silent, DeadReason::Expired, "m"));
+        brake.unanswered(silent, 1, "a");
+        assert!(!brake.braked(silent).attempts, "one failure is no outage");
+    }
+
+    #[test]
     fn a_burst_of_doubtful_dead_letters_of_many_merchants_is_parked_for_a_while() {
-        let mut brake = Brake::new(true);
+        let mut brake = Brake::new(true, LONGEST);
         let give_up = |brake: &mut Brake, now, merchant: u64, reason| {
             brake.holds(now, reason, &format!("m{merchant}"))
         };
@@ -227,9 +258,9 @@ mod tests {
 
     #[test]
     fn one_merchant_alone_is_no_burst_and_without_the_brake_nothing_is() {
-        let mut brake = Brake::new(true);
+        let mut brake = Brake::new(true, LONGEST);
         assert!(!(0..1_000).any(|_| brake.holds(NOW, DeadReason::UnknownMerchant, "m")));
-        let mut off = Brake::new(false);
+        let mut off = Brake::new(false, LONGEST);
         unanswered(&mut off, 100, 100);
         assert!(!off.braked(NOW).attempts);
         assert!(!(0..1_000).any(|n| off.holds(NOW, DeadReason::System, &n.to_string())));

@@ -213,7 +213,7 @@ impl Engine {
             lanes: FairQueue::new(slots, settings.breaker),
             attempts: Numbered::default(),
             slow: Slow::default(),
-            brake: Brake::new(settings.flood_brake),
+            brake: Brake::new(settings.flood_brake, settings.longest_parking),
             next_attempt: 0,
             routes: Numbered::default(),
             next_route: 0,

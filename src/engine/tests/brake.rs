@@ -86,3 +86,36 @@ fn an_emptied_directory_fills_no_dead_letters() {
     assert!(given.engine.status(given.now, 0).braked.letters);
     assert_eq!(given.routes.len(), 300);
 }
+
+#[test]
+fn what_expired_in_an_outage_is_given_up_although_nothing_else_is_left_to_attempt() {
+    let mut given = Scenario::with(Settings { longest_parking: Span::from_secs(15), ..settings() });
+    merchants(&mut given, 20, &[5]);
+    everyone_fails(&mut given, 20, FailReason::Connect);
+    let of_grade = Partition { source: Source::Grade(grade(5)), index: 0 };
+    let long_ago = given.now;
+    given.pass(Span::from_secs(10));
+    given.know(merchant(
+        "old",
+        vec![endpoint("main", Policy { max_age: Span::from_secs(1), ..policy(&[5]) })],
+    ));
+    given.routes.clear();
+    given.read_at(of_grade, 1, Offset(0), "old", |envelope| {
+        envelope.endpoint = Some(EndpointId::parse("main").unwrap());
+        (envelope.attempts, envelope.parked) = (1, 1);
+        envelope.first_attempt = Some(long_ago);
+    });
+    given.pass(Span::from_secs(5));
+    let mut route = given.routes.pop().unwrap();
+    assert_eq!(route.envelope.parked, 2, "the brake holds");
+    for _ in 0..20 {
+        given.return_route(&route);
+        given.pass(Span::from_secs(15));
+        route = given.routes.pop().unwrap();
+        if matches!(route.to, Destination::DeadLetter(_)) {
+            break;
+        }
+    }
+    let Destination::DeadLetter(letter) = &route.to else { panic!("parked for ever: {route:?}") };
+    assert_eq!(letter.reason, DeadReason::Expired);
+}
