@@ -12,6 +12,8 @@ pub struct Order {
     pub only: Option<u64>,
     /// What is left out of it.
     pub cut: Cut,
+    /// After so many broken promises no more is run.
+    pub enough: usize,
     /// Where the figures go.
     pub summary: Option<PathBuf>,
 }
@@ -31,6 +33,7 @@ impl Order {
                 faults: number("SIMULATE_FAULTS"),
                 events: number("SIMULATE_EVENTS"),
             },
+            enough: number("SIMULATE_ENOUGH").unwrap_or(20),
             summary: env::var_os("SIMULATE_SUMMARY").map(PathBuf::from),
         }
     }

@@ -21,6 +21,9 @@ use super::{
 /// From so many seeds on, everything that can happen has to.
 const ALL_IS_SEEN: u64 = 10_000;
 
+/// A world that breaks a promise is shortened for so long.
+const SHORTENING: Duration = Duration::from_secs(60);
+
 /// Sums over worlds.
 #[derive(Default)]
 pub struct Sums {
@@ -85,7 +88,7 @@ fn run_all(order: &Order) -> Sums {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
+                    if seed >= end || sums.lock().unwrap().violations.len() >= order.enough {
                         return;
                     }
                     let world = run_one(seed, &order.cut, false);
@@ -126,8 +129,12 @@ fn tell_story(seed: u64, cut: &Cut) {
 }
 
 fn shortened(seed: u64, violation: &Violation) -> Cut {
+    let began = Instant::now();
     let plan = Plan::draw(seed, &Cut::default());
     shrink(&plan.faults, plan.fault_count, plan.events, |cut| {
+        if began.elapsed() > SHORTENING {
+            return false;
+        }
         let broken = run_one(seed, cut, false).violation;
         broken.is_some_and(|broken| broken.invariant == violation.invariant)
     })

@@ -7,8 +7,6 @@ use serde_json::{Map, Value, json};
 use super::{order::Order, runs::Sums};
 
 const HOUR: u64 = 3_600_000;
-/// Broken promises that are shown.
-const SHOWN: usize = 20;
 
 /// Prints what people want to know.
 pub fn print(sums: &Sums) {
@@ -25,7 +23,7 @@ pub fn print(sums: &Sums) {
         sums.repeated,
         sums.allowed,
     );
-    for (seed, violation) in sums.violations.iter().take(SHOWN) {
+    for (seed, violation) in &sums.violations {
         println!("seed {seed} breaks {}: {}", violation.invariant, violation.detail);
     }
 }
@@ -56,6 +54,13 @@ pub fn write(path: &Path, order: &Order, sums: &Sums) {
             (format!("{} with {}", one.word(), other.word()), json!(count))
         })
         .collect();
+    let faults: Map<String, Value> = counts("fault")
+        .into_iter()
+        .map(|(kind, now)| {
+            let earlier = before["all_runs"]["faults"][&kind].as_u64().unwrap_or(0);
+            (kind, json!(earlier + now.as_u64().unwrap_or(0)))
+        })
+        .collect();
     let text = json!({
         "from": order.from,
         "seeds": sums.seeds,
@@ -73,10 +78,12 @@ pub fn write(path: &Path, order: &Order, sums: &Sums) {
         "transitions": transitions,
         "fault_pairs": pairs,
         "all_runs": {
-            "next_seed": order.from + order.seeds,
+            "next_seed": order.from + sums.seeds,
             "seeds": summed("seeds", sums.seeds),
             "logical_hours": summed("logical_hours", sums.millis / HOUR),
             "attempts": summed("attempts", sums.attempts),
+            "repeated": summed("repeated", sums.repeated),
+            "faults": faults,
             "violations": summed("violations", violations),
         },
     });
