@@ -136,6 +136,7 @@ async fn perform(config: Config, embedded: bool, stop: &CancellationToken) -> Re
         first_start: Some(FirstStart::Earliest),
         allow_empty_directory: false,
         embedded_broker: embedded,
+        deadlines: worker::Deadlines::default(),
         worker: "demo".to_owned(),
     };
     let token = working.clone();

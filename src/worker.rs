@@ -9,6 +9,7 @@ mod endpoints;
 mod execute;
 mod files;
 mod follow;
+mod heal;
 mod health;
 mod input;
 mod observe;
@@ -16,6 +17,7 @@ mod rejoin;
 mod setup;
 mod stop;
 mod topics_check;
+mod watchdog;
 
 use std::{
     collections::HashMap,
@@ -25,21 +27,26 @@ use std::{
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-pub use self::setup::{Error, Settings, Shown, start};
 use self::{
     attempts::{Attempted, Attempts},
     endpoints::Endpoints,
     execute::Http,
+    heal::Heal,
     health::Watch,
     observe::Observer,
     rejoin::Rejoin,
     stop::Stopping,
+};
+pub use self::{
+    setup::{Error, Settings, Shown, start},
+    watchdog::{Deadlines, Fault},
 };
 use crate::{
     clock::Clock,
     engine::{Destination, Engine, RouteId},
     kafka::{
         TopicNames,
+        answers::NOBODY,
         consumer::{ConsumerHandle, Input},
         producer::{Delivered, Outgoing, Producer},
         table::TableInput,
@@ -53,6 +60,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The broker is asked for its time every so many ticks.
 const PROBE_TICKS: u64 = 30;
+
+/// The same while the broker acknowledges nothing.
+const SILENT_PROBE_TICKS: u64 = 5;
 
 /// Token of a record that no route waits for.
 const PROBE: u64 = u64::MAX;
@@ -85,6 +95,7 @@ pub struct Worker {
     watch: Watch,
     stopping: Stopping,
     rejoin: Rejoin,
+    heal: Heal,
     revoking: Option<Revoking>,
     ticks: u64,
 }
@@ -116,13 +127,21 @@ impl Worker {
     /// Turns until `shutdown` is cancelled and everything is given back, or until Kafka says
     /// something that cannot be mended from here.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<Stopped, Error> {
+        let ended = self.turn(&shutdown).await;
+        match &ended {
+            Ok(_) => self.close().await,
+            Err(_) => self.leave_behind().await,
+        }
+        ended
+    }
+
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<Stopped, Error> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.execute_commands();
             self.finish_revoke_if_drained();
-            if let Some(stopped) = self.advance_stop(&shutdown) {
-                self.close().await;
+            if let Some(stopped) = self.advance_stop(shutdown) {
                 return Ok(stopped);
             }
             let wake = self.wake_at();
@@ -135,7 +154,8 @@ impl Worker {
                 Some(update) = self.inputs.directory.recv() => self.take_directory(update),
                 Some(input) = self.inputs.findings.recv() => self.take_findings(input),
                 joined = self.rejoin.finished() => self.rejoined(joined)?,
-                _ = tick.tick() => self.tick(),
+                (client, answers) = self.heal.heard() => self.heard(client, answers),
+                _ = tick.tick() => self.tick()?,
                 () = tokio::time::sleep_until(wake.into()) => self.clock.now(),
                 () = self.stopping.consumer_gone() => self.clock.now(),
             };
@@ -178,7 +198,7 @@ impl Worker {
         }
     }
 
-    fn tick(&mut self) -> Timestamp {
+    fn tick(&mut self) -> Result<Timestamp, Error> {
         let now = self.clock.now();
         let status = self.engine.status(now, 20);
         self.endpoints.write(&self.producer, now, false);
@@ -195,28 +215,29 @@ impl Worker {
         });
         self.engine.allow_attempts(!findings.clock_unusable);
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks.is_multiple_of(PROBE_TICKS) {
+        // Where nothing is acknowledged, the probe finds out whether that has passed.
+        let silent = self.watch.dog.stands(Fault::Acknowledgement);
+        if self.ticks.is_multiple_of(if silent { SILENT_PROBE_TICKS } else { PROBE_TICKS }) {
             self.probe_clock();
         }
-        if self.producer.is_fatal() {
-            self.rebuild_producer(now);
-        }
-        now
+        self.heal(now, findings.step)?;
+        Ok(now)
     }
 
     /// Writes a tombstone for a key that nobody has: the broker's answer tells its time, and that
     /// it takes records.
-    fn probe_clock(&self) {
+    fn probe_clock(&mut self) {
         let probe = Outgoing {
             token: PROBE,
             topic: &self.topics.endpoints(),
             partition: None,
-            key: Some(b"paynotify-clock"),
+            key: Some(NOBODY),
             value: None,
             headers: Vec::new(),
         };
-        if let Err(error) = self.producer.send(&probe) {
-            tracing::debug!(%error, "the broker's clock was not asked");
+        match self.producer.send(&probe) {
+            Ok(()) => self.watch.silence.sent(Instant::now()),
+            Err(error) => tracing::debug!(%error, "the broker's clock was not asked"),
         }
     }
 

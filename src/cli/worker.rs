@@ -18,6 +18,9 @@ use crate::{
 
 use super::Common;
 
+/// How long calls that block may take when everything else has ended.
+const LAST_CALLS: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
     /// Where a group without any commit begins on topics that hold records
@@ -40,11 +43,14 @@ pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> 
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let stop = shutdown::on_signal()?;
         // On a thread of the runtime the loop starts attempts without waking another thread.
         tokio::spawn(serve(loaded.config, arguments.clone(), stop)).await?
-    })
+    });
+    // A call into Kafka's client that hangs must not keep a worker that has to end.
+    runtime.shutdown_timeout(LAST_CALLS);
+    served
 }
 
 async fn serve(
@@ -58,6 +64,7 @@ async fn serve(
         allow_empty_directory: arguments.allow_empty_directory,
         allow_unsafe: arguments.allow_unsafe,
         embedded_broker: false,
+        deadlines: worker::Deadlines::default(),
         worker: worker_name(),
         config,
     };

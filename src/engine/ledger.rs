@@ -70,6 +70,11 @@ impl Ledger {
         self.unresolved.first().copied().unwrap_or(self.end)
     }
 
+    /// The offset that comes in next.
+    pub fn end(&self) -> Offset {
+        self.end
+    }
+
     /// How many offsets came in and are not resolved.
     pub fn unresolved(&self) -> usize {
         self.unresolved.len()

@@ -160,6 +160,11 @@ impl Slots {
         Some(lane)
     }
 
+    /// Whether somebody waits who may take a slot now.
+    pub fn has_next(&self) -> bool {
+        self.find().is_some()
+    }
+
     fn find(&self) -> Option<(LaneId, usize)> {
         if self.in_flight >= self.limit {
             return None;

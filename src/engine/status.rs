@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Braked, Engine, LaneKey, lane::Lane};
+use super::{Braked, Engine, LaneKey, Stage, hold::Hold, lane::Lane};
 use crate::model::{Offset, Partition, Span, Timestamp};
 
 /// A look at the engine.
@@ -39,10 +39,14 @@ pub struct PartitionStatus {
     pub watermark: Offset,
     /// What the broker has confirmed.
     pub committed: Offset,
+    /// The next offset that comes in.
+    pub reached: Offset,
     /// Unresolved records in memory.
     pub unresolved: usize,
     /// Append time of the oldest of them.
     pub oldest: Option<Timestamp>,
+    /// Whether its head could begin at once: it is due, and nothing holds it up.
+    pub startable: bool,
     /// Whether records are taken.
     pub taking: bool,
 }
@@ -84,8 +88,10 @@ impl Engine {
             partition: *partition,
             watermark: hold.ledger.watermark(),
             committed: hold.commit.confirmed,
+            reached: hold.ledger.end(),
             unresolved: hold.ledger.unresolved(),
             oldest: hold.oldest(),
+            startable: self.is_startable(now, hold),
             taking: hold.taking,
         });
         let mut lanes: Vec<&Lane> = self.lanes.lanes().collect();
@@ -130,5 +136,19 @@ impl Engine {
                 })
                 .collect(),
         }
+    }
+
+    /// A head whose time has come and that nothing woke, or that waits although slots are free for
+    /// whose turn it is. After every command is given out, no head is startable.
+    fn is_startable(&self, now: Timestamp, hold: &Hold) -> bool {
+        let idle_slots = self.attempting && self.lanes.slots().has_next();
+        let waits_in_vain = |id| match self.deliveries.get(&id).map(|one| (&one.stage, one.due)) {
+            Some((Stage::Resting, due)) => due <= now,
+            Some((Stage::Queued(place), _)) => {
+                idle_slots && self.lanes.get(place.lane).is_some_and(|lane| !lane.is_blocked())
+            }
+            _ => false,
+        };
+        !hold.draining && hold.deliveries(hold.ledger.watermark()).any(waits_in_vain)
     }
 }

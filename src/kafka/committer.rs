@@ -16,6 +16,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
+use super::error::is_kafkas_own;
 use crate::{
     engine::{Commit, Epoch},
     model::Partition,
@@ -52,6 +53,13 @@ pub enum Error {
     /// It may work later.
     #[error("the broker did not take the commit: {0}")]
     Passing(KafkaError),
+}
+
+impl Error {
+    /// Whether Kafka said that it takes no commits for now, from nobody.
+    pub fn is_kafkas_own(&self) -> bool {
+        matches!(self, Self::Passing(error) if is_kafkas_own(error))
+    }
 }
 
 impl From<KafkaError> for Error {

@@ -107,6 +107,40 @@ pub fn is_fatal(error: &KafkaError) -> bool {
         || matches!(error, KafkaError::MessageConsumptionFatal(_))
 }
 
+/// Whether nobody answered: the client said it in the broker's stead.
+pub fn is_silence(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageTimedOut
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::PurgeQueue
+                | RDKafkaErrorCode::PurgeInflight
+                | RDKafkaErrorCode::QueueFull
+        )
+    )
+}
+
+/// Whether Kafka answers that it cannot do it for now: another client would hear the same.
+pub fn is_kafkas_own(error: &KafkaError) -> bool {
+    // That one the client says itself, when it finds no coordinator.
+    let own = error.rdkafka_error_code() == Some(RDKafkaErrorCode::WaitingForCoordinator);
+    (passes(error) && !own)
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::RequestTimedOut
+                    | RDKafkaErrorCode::NotEnoughReplicas
+                    | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
+                    | RDKafkaErrorCode::BrokerNotAvailable
+                    | RDKafkaErrorCode::KafkaStorageError
+            )
+        )
+}
+
 /// Whether it passes by itself: a new topic takes a moment until every broker knows it and leads
 /// it, and a group until it has a coordinator.
 pub fn passes(error: &KafkaError) -> bool {
@@ -135,5 +169,22 @@ mod tests {
         assert!(is_fatal(&KafkaError::Global(RDKafkaErrorCode::Fatal)));
         assert!(!is_fatal(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)));
         assert!(!is_fatal(&KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)));
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer_and_a_timeout_is_none() {
+        let of = KafkaError::MessageProduction;
+        assert!(is_silence(&of(RDKafkaErrorCode::MessageTimedOut)));
+        assert!(!is_silence(&of(RDKafkaErrorCode::MessageSizeTooLarge)));
+        assert!(!is_silence(&of(RDKafkaErrorCode::TopicAuthorizationFailed)));
+    }
+
+    #[test]
+    fn a_coordinator_that_cannot_write_is_kafkas_own_trouble_and_a_lost_one_may_be_ours() {
+        let of = KafkaError::ConsumerCommit;
+        assert!(is_kafkas_own(&of(RDKafkaErrorCode::CoordinatorNotAvailable)));
+        assert!(is_kafkas_own(&of(RDKafkaErrorCode::NotEnoughReplicas)));
+        assert!(!is_kafkas_own(&of(RDKafkaErrorCode::WaitingForCoordinator)));
+        assert!(!is_kafkas_own(&of(RDKafkaErrorCode::OperationTimedOut)));
     }
 }

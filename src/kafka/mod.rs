@@ -4,6 +4,7 @@
 //! refusals hold for every client. [`TopicNames`] is the only place that spells topic names.
 
 pub mod admin;
+pub mod answers;
 pub mod client;
 pub mod committer;
 pub mod consumer;

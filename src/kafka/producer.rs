@@ -20,7 +20,12 @@ use rdkafka::{
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{ClientSettings, Error, client, error::is_fatal, login::Login, open};
+use super::{
+    ClientSettings, Error, client,
+    error::{is_fatal, is_silence},
+    login::Login,
+    open,
+};
 use crate::{
     engine::RouteFailure,
     model::{Offset, Timestamp},
@@ -85,6 +90,14 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Whether the broker said so, rather than the client after waiting for it in vain.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::QueueFull => false,
+            Self::Kafka(error) => !is_silence(error),
+        }
+    }
+
     /// What that means for a route.
     pub fn failure(&self) -> RouteFailure {
         match self {
@@ -149,6 +162,12 @@ impl<T: Clone + Send + Sync + 'static> Producer<T> {
     /// Whether this producer is beyond repair and must be built anew.
     pub fn is_fatal(&self) -> bool {
         self.fatal.load(Ordering::Acquire)
+    }
+
+    /// Lets go of a producer that may hang: its end is waited for on a thread that nobody waits for.
+    pub fn leave_behind(self) {
+        // Where there is no thread to be had, it is dropped here.
+        let _ = std::thread::Builder::new().name("kafka-left".into()).spawn(move || drop(self));
     }
 
     /// Waits until everything is answered, at most until `deadline`; blocks.

@@ -9,10 +9,9 @@ use crate::{
     clock::Clock,
     engine::{
         Attempt, AttemptResult, Command, Commit, DeliveryOutcome, Destination, Report, Route,
-        RouteFailure, RouteId,
     },
     envelope,
-    kafka::producer::{Outgoing, Producer},
+    kafka::producer::Outgoing,
     merchant::client::Client,
     model::Timestamp,
 };
@@ -76,6 +75,7 @@ impl Worker {
         match self.producer.send(&outgoing) {
             Ok(()) => {
                 let since = Instant::now();
+                self.watch.silence.sent(since);
                 self.routes.insert(route.id, Outstanding { to: route.to, parked, since });
             }
             Err(error) => {
@@ -111,22 +111,6 @@ impl Worker {
         };
         for commit in refused {
             self.engine.handle_committed(now, &commit, false);
-        }
-    }
-
-    /// A producer that cannot go on is replaced; what it had is sent again.
-    pub(super) fn rebuild_producer(&mut self, now: Timestamp) {
-        tracing::error!("the producer met a fatal error and is built anew");
-        match Producer::new(&self.settings.kafka()) {
-            Ok((producer, delivered)) => {
-                self.producer = producer;
-                self.inputs.delivered = delivered;
-                self.endpoints.producer_lost(now);
-                for id in self.routes.drain().map(|(id, _)| id).collect::<Vec<RouteId>>() {
-                    self.engine.handle_routed(now, id, Err(RouteFailure::Passing));
-                }
-            }
-            Err(error) => tracing::error!(%error, "the producer cannot be built; trying again"),
         }
     }
 }

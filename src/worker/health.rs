@@ -1,11 +1,10 @@
 //! What is wrong now, as reasons against readiness, each with its remedy.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use super::watchdog::{
+    Ages, Client, Deadlines, Fault, LONGEST_LOOK, Step, Watchdog, heads::Heads, silence::Silence,
+};
 use crate::{
     engine::Status,
     kafka::consumer::ConsumerHandle,
@@ -13,12 +12,6 @@ use crate::{
     telemetry::health::{Health, STARTING},
 };
 
-/// A consumer that has not polled for this long stands still.
-const POLL_PATIENCE: Duration = Duration::from_secs(10);
-/// A route that the broker has not answered for this long.
-const ROUTE_PATIENCE: Duration = Duration::from_secs(15);
-/// A position that is finished and not committed for this long.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Clock skew, in seconds, beyond which the worker is not ready.
 const SKEW_WARNING: f64 = 30.0;
 /// Clock skew, in seconds, beyond which merchants would refuse signatures.
@@ -30,10 +23,17 @@ const LETTERS_BRAKED: &str = "many events were given up for unknown merchants, d
      faults of our own: more of them are parked; look at the directory, delivery.allow_addresses and \
      the dead letters";
 
-/// Keeps readiness true.
+/// Keeps readiness true, and asks the watchdog what is to be done.
 pub struct Watch {
     health: Arc<Health>,
     held: BTreeMap<Partition, String>,
+    deadlines: Deadlines,
+    pub dog: Watchdog,
+    pub silence: Silence,
+    /// Kafka's last word on commits was that it takes none for now.
+    pub kafka_takes_no_commits: bool,
+    heads: Heads,
+    looked: Instant,
 }
 
 /// What there is to see.
@@ -47,11 +47,21 @@ pub struct Sight<'a> {
 /// What the loop must act on.
 pub struct Findings {
     pub clock_unusable: bool,
+    pub step: Step,
 }
 
 impl Watch {
-    pub fn new(health: Arc<Health>) -> Self {
-        Self { health, held: BTreeMap::new() }
+    pub fn new(health: Arc<Health>, deadlines: Deadlines) -> Self {
+        Self {
+            health,
+            held: BTreeMap::new(),
+            deadlines,
+            dog: Watchdog::new(deadlines),
+            silence: Silence::default(),
+            kafka_takes_no_commits: false,
+            heads: Heads::default(),
+            looked: Instant::now(),
+        }
     }
 
     /// The group gave this worker its partitions, perhaps none.
@@ -98,37 +108,37 @@ impl Watch {
         self.health.set("held", (!reasons.is_empty()).then(|| reasons.join("; ")));
     }
 
-    pub fn look(&self, sight: &Sight<'_>) -> Findings {
+    /// A client is built anew.
+    pub fn rebuilding(&self, client: Client, why: Option<&str>) {
+        let (key, name) = match client {
+            Client::Consumer => ("consumer_rebuilt", "consumer"),
+            Client::Producer => ("producer_rebuilt", "producer"),
+        };
+        self.health.set(key, why.map(|why| format!("the {name} is built anew: {why}")));
+    }
+
+    /// The partition that a fault of the consumer is seen in.
+    pub fn stands_still(&self) -> Option<Partition> {
+        self.heads.longest().map(|(partition, _)| partition)
+    }
+
+    pub fn look(&mut self, sight: &Sight<'_>) -> Findings {
         self.health.beat();
-        let now = Instant::now();
-        let idle = sight.consumer.map(|consumer| now.duration_since(consumer.polled_at()));
-        self.health.set(
-            "consumer",
-            idle.filter(|idle| *idle > POLL_PATIENCE)
-                .map(|idle| format!("the consumer has not polled for {} s", idle.as_secs())),
-        );
-        let waiting = sight.oldest_route.map(|since| now.duration_since(since));
-        self.health.set(
-            "producer",
-            waiting.filter(|waiting| *waiting > ROUTE_PATIENCE).map(|waiting| {
-                format!("the broker has not acknowledged a record for {} s", waiting.as_secs())
-            }),
-        );
-        let braked = sight.status.braked;
+        let status = sight.status;
+        let braked = status.braked;
         self.health
             .set("flood_brake_attempts", braked.attempts.then(|| ATTEMPTS_BRAKED.to_owned()));
         self.health.set("flood_brake_letters", braked.letters.then(|| LETTERS_BRAKED.to_owned()));
         self.health.set(
             "routes",
-            (sight.status.stuck_routes > 0).then(|| {
+            (status.stuck_routes > 0).then(|| {
                 format!(
                     "{} records cannot be put on the ladder or the dead-letter topic; \
                      see the log, and `paynotify topics check`",
-                    sight.status.stuck_routes
+                    status.stuck_routes
                 )
             }),
         );
-        self.look_at_commits(sight.status);
         let skew = sight.skew_seconds;
         self.health.set(
             "clock",
@@ -136,16 +146,59 @@ impl Watch {
                 format!("this machine's clock differs from the broker's by {skew:.0} s; set it")
             }),
         );
-        Findings { clock_unusable: skew.abs() > SKEW_LIMIT }
+        Findings { clock_unusable: skew.abs() > SKEW_LIMIT, step: self.watch_clients(sight) }
     }
 
-    fn look_at_commits(&self, status: &Status) {
-        let longest = status.uncommitted_for.map(Duration::from);
+    fn watch_clients(&mut self, sight: &Sight<'_>) -> Step {
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(self.looked);
+        self.looked = now;
+        let ends = sight.consumer.map(ConsumerHandle::ends).unwrap_or_default();
+        self.heads.look(passed.min(LONGEST_LOOK), &sight.status.partitions, &ends);
+        let idle = sight.consumer.map(|one| now.saturating_duration_since(one.polled_at()));
+        let ages = Ages {
+            head: self.heads.longest().map(|(_, age)| age),
+            commit: sight.status.uncommitted_for.map(Into::into),
+            poll: idle,
+            acknowledgement: self.silence.lasts(now),
+            kafka_takes_no_commits: self.kafka_takes_no_commits,
+        };
+        let step = self.dog.look(passed, &ages);
+        for fault in [Fault::Head, Fault::Commit, Fault::Poll] {
+            let age = ages.of(fault).filter(|_| self.dog.stands(fault));
+            self.health.set(key_of(fault), age.map(|age| self.describe(fault, age.as_secs())));
+        }
+        // One topic that takes nothing is told, though it is no fault of the producer.
+        let route = sight.oldest_route.map(|since| now.saturating_duration_since(since));
+        let silent = route.max(ages.acknowledgement);
+        let silent = silent.filter(|age| *age > self.deadlines.acknowledgement);
         self.health.set(
-            "commits",
-            longest.filter(|longest| *longest > COMMIT_PATIENCE).map(|longest| {
-                format!("finished offsets are not committed for {} s", longest.as_secs())
-            }),
+            key_of(Fault::Acknowledgement),
+            silent.map(|age| self.describe(Fault::Acknowledgement, age.as_secs())),
         );
+        step
+    }
+
+    fn describe(&self, fault: Fault, seconds: u64) -> String {
+        match (fault, self.stands_still()) {
+            (Fault::Head, Some(partition)) => {
+                format!("nothing moves in {partition} for {seconds} s, though something could")
+            }
+            (Fault::Head, None) => format!("a head is overdue by {seconds} s"),
+            (Fault::Commit, _) => format!("finished offsets are not committed for {seconds} s"),
+            (Fault::Poll, _) => format!("the consumer has not polled for {seconds} s"),
+            (Fault::Acknowledgement, _) => {
+                format!("the broker has not acknowledged a record for {seconds} s")
+            }
+        }
+    }
+}
+
+const fn key_of(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Head => "heads",
+        Fault::Commit => "commits",
+        Fault::Poll => "consumer",
+        Fault::Acknowledgement => "producer",
     }
 }

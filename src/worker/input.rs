@@ -8,6 +8,7 @@ use crate::{
     envelope::Envelope,
     event,
     kafka::{
+        committer,
         consumer::{Input, RawRecord},
         producer::{Delivered, SendError},
     },
@@ -87,6 +88,9 @@ impl Worker {
                     tracing::warn!(partition = %commit.partition, %error, "a commit was refused; it is tried again");
                 }
                 self.observer.committed(&result);
+                let refusal = result.as_ref().err();
+                self.watch.kafka_takes_no_commits =
+                    refusal.is_some_and(committer::Error::is_kafkas_own);
                 self.engine.handle_committed(now, &commit, result.is_ok());
             }
             Input::Held { partition, why } => {
@@ -163,7 +167,11 @@ impl Worker {
         }
         self.endpoints.written(now, delivered);
         let id = crate::engine::RouteId(delivered.token);
-        let Some(route) = self.routes.remove(&id) else {
+        let route = self.routes.remove(&id);
+        if delivered.result.as_ref().map_or_else(SendError::is_answer, |_| true) {
+            self.watch.silence.answered(delivered.received, !self.routes.is_empty());
+        }
+        let Some(route) = route else {
             return;
         };
         match &delivered.result {

@@ -181,6 +181,13 @@ impl Observer {
         })
     }
 
+    /// Lets go of the delivery log, whose client may hang.
+    pub fn leave_behind(self) {
+        if let Some(log) = self.log {
+            let _ = std::thread::Builder::new().name("log-left".into()).spawn(move || drop(log));
+        }
+    }
+
     /// Gives the last lines of the delivery log their time to leave.
     pub fn flush(self, deadline: Duration) {
         if let Some(log) = self.log {

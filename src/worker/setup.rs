@@ -16,6 +16,7 @@ use super::{
     health::Watch,
     observe::Observer,
     topics_check,
+    watchdog::{Deadlines, Fault},
 };
 use crate::{
     clock::Clock,
@@ -55,6 +56,8 @@ pub struct Settings {
     pub embedded_broker: bool,
     /// Name of this worker in logs and in the delivery log.
     pub worker: String,
+    /// When a client of Kafka counts as one that does not do its work.
+    pub deadlines: Deadlines,
 }
 
 /// What a worker shares with the admin server.
@@ -127,6 +130,18 @@ pub enum Error {
     /// Fewer files may be open than the settings need.
     #[error(transparent)]
     Files(#[from] TooFewFiles),
+    /// A client was built anew, and the fault is there again although Kafka answers.
+    #[error(
+        "{0}, though Kafka answers, and a new client did not help; the worker ends so that another \
+         one goes on from what is committed"
+    )]
+    Unhealed(Fault),
+    /// The producer failed for good again and again.
+    #[error(
+        "the Kafka producer failed for good again and again, and new ones did not help; the log says \
+         why"
+    )]
+    Producer,
     /// A metric cannot be declared.
     #[error("metrics cannot be declared: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -256,7 +271,7 @@ pub async fn start(
         worker: settings.worker.clone(),
         merchants: engine.merchants(),
     };
-    let worker = Worker {
+    let mut worker = Worker {
         engine,
         clock,
         attempts,
@@ -268,9 +283,10 @@ pub async fn start(
         routes: std::collections::HashMap::new(),
         endpoints,
         observer,
-        watch: Watch::new(shown.health),
+        watch: Watch::new(shown.health, settings.deadlines),
         stopping: super::Stopping::default(),
         rejoin: super::Rejoin::default(),
+        heal: super::Heal::default(),
         revoking: None,
         ticks: 0,
         settings,

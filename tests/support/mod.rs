@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this module")]
 
 pub mod kafka;
+pub mod mock;
 pub mod receiver;
 pub mod system;
 pub mod tokens;

@@ -48,6 +48,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether no broker answered, or none let us in for want of a token: it may pass by itself.
+    pub fn is_away(&self) -> bool {
+        use crate::kafka::Error::{Login, Unreachable};
+        matches!(self, Self::Kafka(Unreachable { .. } | Login(_)))
+    }
+
     /// Whether a consumer that is built anew may do better without anybody's help.
     pub fn is_curable(&self) -> bool {
         matches!(self, Self::Client(_))
