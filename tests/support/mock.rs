@@ -80,13 +80,27 @@ impl Fixture {
 
     /// The same with other deadlines of its watchdog.
     pub async fn watched(&self, deadlines: Deadlines, properties: &[(&str, &str)]) -> Running {
+        self.start(deadlines, GRADE, properties).await
+    }
+
+    /// The same with these grades.
+    pub async fn graded(&self, deadlines: Deadlines, grades: &str) -> Running {
+        self.start(deadlines, grades, &[]).await
+    }
+
+    async fn start(
+        &self,
+        deadlines: Deadlines,
+        grades: &str,
+        properties: &[(&str, &str)],
+    ) -> Running {
         let file = self.directory.path().join("merchants.jsonl");
         let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let mut flags = vec![
             set("kafka.bootstrap_servers", &self.cluster.bootstrap_servers()),
             set("kafka.group", "mock"),
             set("topics.prefix", "mock"),
-            set("topics.grades", GRADE),
+            set("topics.grades", grades),
             set("defaults.policy.intervals", GRADE),
             set("parking.longest_grade", GRADE),
             set("directory.file", &file.display().to_string()),
@@ -140,13 +154,22 @@ impl Fixture {
         values: impl IntoIterator<Item = String>,
         headers: &[Header],
     ) {
+        self.publish_to(&self.topics.completions(), partition, values, headers);
+    }
+
+    pub fn publish_to(
+        &self,
+        topic: &str,
+        partition: i32,
+        values: impl IntoIterator<Item = String>,
+        headers: &[Header],
+    ) {
         let all = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
             all.insert(rdkafka::message::Header { key, value: Some(value.as_ref()) })
         });
         let producer: BaseProducer = self.clients().producer().unwrap().create().unwrap();
-        let topic = self.topics.completions();
         for body in values {
-            let record = BaseRecord::to(&topic).partition(partition).key("acme").payload(&body);
+            let record = BaseRecord::to(topic).partition(partition).key("acme").payload(&body);
             let record = record.headers(all.clone());
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }

@@ -7,6 +7,7 @@ mod brake;
 mod commit;
 mod endpoint_health;
 mod fan_out;
+mod head;
 mod hold;
 mod isolation;
 mod ledger;

@@ -87,6 +87,10 @@ impl Membership {
         // Tells the client that the assignment is taken; its partitions follow when their starts
         // are known, which must not hold up the group.
         self.warn(consumer.incremental_assign(&TopicPartitionList::new()));
+        if self.waiting.is_empty() && self.reading.is_empty() {
+            // A member without a share has joined all the same.
+            self.outbox.push_back(Input::Assigned(Vec::new()));
+        }
     }
 
     /// The group takes these indexes away.

@@ -5,7 +5,9 @@ use super::{super::scenario::*, World};
 impl World {
     pub fn check(&mut self) {
         let status = self.engine.status(self.now, 0);
+        let unserved = self.engine.poll_timeout().is_some_and(|at| at <= self.now);
         for one in &status.partitions {
+            assert!(unserved || !one.startable, "{} stands still", one.partition);
             let most = self.bounds.hold.records + 2;
             assert!(one.unresolved <= most, "{} holds {}", one.partition, one.unresolved);
         }
