@@ -15,7 +15,7 @@ use paynotify::{
         consumer::{Consumer, ConsumerHandle, Input},
         producer::{Outgoing, Producer},
     },
-    model::{Coordinates, EndpointId, Grade, Header, Ladder, Offset, Partition, Source, Timestamp},
+    model::{Coordinates, EndpointId, Grade, Header, Ladder, Offset, Partition, Source},
 };
 use serde_json::json;
 use support::{
@@ -142,10 +142,7 @@ fn send(
 
 /// A retry as the next version writes it: a header of the publisher, then ours, of which one is new.
 fn next_headers(origin: &str) -> Vec<Header> {
-    let mut envelope = Envelope::fresh(
-        Timestamp::from_millis(1_769_860_800_000),
-        Coordinates::parse(origin).unwrap(),
-    );
+    let mut envelope = Envelope::fresh(Clock::new().wall(), Coordinates::parse(origin).unwrap());
     envelope.endpoint = Some(EndpointId::parse("main").unwrap());
     envelope.attempts = 1;
     envelope.first_attempt = Some(envelope.accepted);

@@ -178,8 +178,8 @@ async fn kafka_that_goes_away_while_a_consumer_is_built_anew_is_waited_for() {
     tells(&worker, "consumer_rebuilt");
     fixture.cluster.broker_down(-1).unwrap();
     fixture.cluster.clear_request_errors(RDKafkaApiKey::Fetch);
-    // Longer than three starts of a consumer take to give up.
-    said(&worker, 2 * LONG);
+    // Longer than four starts of a consumer take, of ten seconds each, with the pauses between.
+    said(&worker, 3 * LONG);
     fixture.cluster.broker_up(-1).unwrap();
     fixture.await_acknowledged(1).await;
     fixture.await_committed(&fixture.topics.completions(), 1);

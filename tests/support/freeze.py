@@ -5,10 +5,11 @@ Usage: freeze.py PID NAME, the name as /proc shows it. Says "frozen" when the th
 
 import ctypes
 import pathlib
+import select
 import sys
 
 SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
-WAIT_FOR_ALL = 0x40000000
+WAIT_FOR_ALL, NO_HANG = 0x40000000, 1
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -33,8 +34,10 @@ def main(process, name):
     trace(INTERRUPT, thread)
     libc.waitpid(thread, None, WAIT_FOR_ALL)
     print("frozen", flush=True)
-    sys.stdin.read()
-    # The process may be gone by now.
+    while not select.select([sys.stdin], [], [], 0.1)[0]:
+        # A process that ended is kept until the end of this thread was noticed.
+        if libc.waitpid(thread, None, WAIT_FOR_ALL | NO_HANG) != 0:
+            return
     libc.ptrace(DETACH, thread, None, None)
 
 
