@@ -129,8 +129,8 @@ impl Worker {
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<Stopped, Error> {
         let ended = self.turn(&shutdown).await;
         match &ended {
-            Ok(_) => self.close().await,
-            Err(_) => self.leave_behind().await,
+            Ok(_) => Box::pin(self.close()).await,
+            Err(_) => Box::pin(self.leave_behind()).await,
         }
         ended
     }

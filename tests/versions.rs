@@ -29,7 +29,7 @@ const PARTITIONS: i32 = 2;
 /// Completions and three grades of one index.
 const SHARE: usize = 4;
 /// Events behind each hanging one.
-const BEHIND: i64 = 20;
+const BEHIND: u8 = 20;
 
 /// A member of the next version.
 struct Next {
@@ -193,7 +193,7 @@ async fn two_versions_share_a_group_and_hand_their_partitions_to_each_other_and_
         send(&system, &completions, index, "acme", &[], ids);
     }
     let cluster = system.cluster();
-    let resolved = [(Offset(1), Offset(BEHIND + 1))];
+    let resolved = [(Offset(1), Offset(i64::from(BEHIND) + 1))];
     let mapped = |index: i32| {
         let found = poll(DEADLINE, || {
             let map = OffsetMap::decode(&system.metadata(&completions, index), &cluster, Offset(0));
@@ -233,8 +233,8 @@ async fn two_versions_share_a_group_and_hand_their_partitions_to_each_other_and_
     // And back: nothing is believed of a map in an unknown format, and nothing is lost.
     receiver.answer("/slow", Manner::Ok);
     next.leave().await;
-    await_share(&worker, PARTITIONS as usize * SHARE);
-    let all = PARTITIONS as usize * (BEHIND as usize + 2);
+    await_share(&worker, 2 * SHARE);
+    let all = usize::from(BEHIND + 2) * 2;
     let done = poll(DEADLINE, || acknowledged(&receiver).len() == all);
     assert!(done, "{:?}\n{}", acknowledged(&receiver), worker.log());
     system.await_rest(DEADLINE);
@@ -271,7 +271,7 @@ async fn two_versions_share_a_group_and_hand_their_partitions_to_each_other_and_
     let mut next = Next::join(&system);
     let index = next.await_share();
     let (_, start, metadata) = &next.held[&Partition { source: Source::Completions, index }];
-    assert_eq!(*start, Offset(BEHIND + 1));
+    assert_eq!(*start, Offset(i64::from(BEHIND) + 1));
     OffsetMap::decode(metadata.as_deref().unwrap(), &cluster, *start).unwrap();
     next.leave().await;
     let (status, log) = worker.stop();

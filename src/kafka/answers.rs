@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rdkafka::{TopicPartitionList, consumer::Consumer as _, error::KafkaError};
+use rdkafka::{
+    TopicPartitionList, consumer::Consumer as _, error::KafkaError,
+    topic_partition_list::TopicPartitionListElem,
+};
 
 use super::{
     ClientSettings, Error, TopicNames, open,
@@ -30,9 +33,9 @@ pub fn to_reader(settings: &ClientSettings, topics: &TopicNames, partition: Part
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(&topic, partition.index);
         let committed = consumer.committed_offsets(list, PATIENCE).map_err(failed)?;
-        committed.elements().iter().try_for_each(|entry| entry.error()).map_err(failed)
+        committed.elements().iter().try_for_each(TopicPartitionListElem::error).map_err(failed)
     };
-    told(ask())
+    told(&ask())
 }
 
 /// Whether a record is acknowledged: a tombstone on the endpoints topic for a key that nobody has.
@@ -55,11 +58,11 @@ pub fn to_writer(settings: &ClientSettings, topics: &TopicNames) -> bool {
             _ => Err(Error::Deadline { action: "write to", topic, after }),
         }
     };
-    told(ask())
+    told(&ask())
 }
 
-fn told(answer: Result<(), Error>) -> bool {
-    match &answer {
+fn told(answer: &Result<(), Error>) -> bool {
+    match answer {
         Ok(()) => tracing::debug!("Kafka answers a new client"),
         Err(error) => tracing::warn!(%error, "Kafka answers a new client neither"),
     }

@@ -3,7 +3,7 @@
 use super::scenario::*;
 use crate::{
     engine::*,
-    model::{Partition, Span},
+    model::{Ladder, Offset, Partition, Span},
 };
 
 fn of(given: &Scenario, partition: Partition) -> PartitionStatus {

@@ -75,10 +75,10 @@ mod tests {
     }
 
     /// How long that stands still when it is looked at for a minute.
-    fn stands_for(one: PartitionStatus, end: i64) -> Option<Duration> {
+    fn stands_for(one: &PartitionStatus, end: i64) -> Option<Duration> {
         let (mut heads, ends) = (Heads::default(), BTreeMap::from([(GRADE, Offset(end))]));
         for _ in 0..=60 {
-            heads.look(SECOND, std::slice::from_ref(&one), &ends);
+            heads.look(SECOND, std::slice::from_ref(one), &ends);
         }
         heads.longest().map(|(_, since)| since)
     }
@@ -86,25 +86,25 @@ mod tests {
     #[test]
     fn a_head_that_is_due_and_has_a_free_slot_stands_still() {
         let head = PartitionStatus { startable: true, ..partition() };
-        assert_eq!(stands_for(head, 20), Some(60 * SECOND));
+        assert_eq!(stands_for(&head, 20), Some(60 * SECOND));
     }
 
     #[test]
     fn a_log_that_holds_more_and_is_not_read_stands_still() {
-        assert_eq!(stands_for(partition(), 21), Some(60 * SECOND));
+        assert_eq!(stands_for(&partition(), 21), Some(60 * SECOND));
         let forgotten = PartitionStatus { taking: false, unresolved: 0, ..partition() };
-        assert_eq!(stands_for(forgotten, 21), Some(60 * SECOND), "nor is anything held of it");
+        assert_eq!(stands_for(&forgotten, 21), Some(60 * SECOND), "nor is anything held of it");
     }
 
     #[test]
     fn a_paused_grade_whose_records_wait_for_their_time_does_not() {
         let paused = PartitionStatus { taking: false, ..partition() };
-        assert_eq!(stands_for(paused, 1_000_000), None);
+        assert_eq!(stands_for(&paused, 1_000_000), None);
     }
 
     #[test]
     fn a_log_that_was_read_to_its_end_does_not() {
-        assert_eq!(stands_for(partition(), 20), None);
+        assert_eq!(stands_for(&partition(), 20), None);
     }
 
     #[test]

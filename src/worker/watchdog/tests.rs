@@ -54,7 +54,7 @@ fn each_fault_is_told_after_its_deadline_and_its_client_built_anew_after_half_a_
         let mut watch = Watch::new();
         watch.until_step(|age| ages(fault, age), deadline);
         assert!(!watch.dog.stands(fault), "{fault:?} after {deadline} s");
-        watch.dog.look(SECOND, &ages(fault, (deadline as u32 + 1) * SECOND));
+        watch.dog.look(SECOND, &ages(fault, Duration::from_secs(deadline + 1)));
         assert!(watch.dog.stands(fault), "{fault:?} after a second more");
         let mut watch = Watch::new();
         let (step, after) = watch.until_step(|age| ages(fault, age), 1_000);
