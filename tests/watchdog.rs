@@ -22,6 +22,7 @@ const SHORT: Deadlines = Deadlines {
     head: Duration::from_secs(2),
     commit: Duration::from_secs(2),
     poll: Duration::from_secs(2),
+    connection: Duration::from_secs(2),
     acknowledgement: Duration::from_secs(2),
     confirm: Duration::from_secs(4),
     ask_again: Duration::from_secs(1),
@@ -122,6 +123,28 @@ async fn a_consumer_whose_commits_are_refused_is_built_anew_and_what_is_not_comm
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_producers_fail_for_good_one_after_the_other_ends() {
+    let fixture = Fixture::new().await;
+    // So that what the broker refuses is fatal.
+    let worker = fixture.watched(SHORT, &[("enable.gapless.guarantee", "true")]).await;
+    fixture.receiver.answer("/acme", Manner::Hang);
+    fixture.publish(&["evt_1"]);
+    fixture.receiver.wait_until(|all| all.len() == 1, DEADLINE).await;
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS;
+    refuse(&fixture, RDKafkaApiKey::Produce, refusal);
+    fixture.receiver.answer("/acme", Manner::Ok);
+    tells(&worker, "producer_rebuilt");
+    let ended = tokio::time::timeout(DEADLINE, worker.ended).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(Error::Producer)), "{ended:?}");
+    assert_eq!(fixture.committed(&fixture.topics.completions()), 0, "the record is nowhere else");
+    fixture.cluster.clear_request_errors(RDKafkaApiKey::Produce);
+    let next = fixture.watched(SHORT, &[]).await;
+    fixture.await_acknowledged(1).await;
+    fixture.await_committed(&fixture.topics.completions(), 1);
+    next.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_coordinator_that_takes_no_commits_is_told_and_waited_for() {
     let fixture = Fixture::new().await;
     let worker = fixture.watched(SHORT, &[]).await;
@@ -152,7 +175,7 @@ async fn kafka_that_is_away_for_long_is_waited_for_by_every_client() {
     fixture.publish(&["evt_2"]);
     fixture.receiver.wait_until(|all| all.len() == 2, DEADLINE).await;
     fixture.cluster.broker_down(-1).unwrap();
-    let said = said(&worker, LONG);
+    let said = said(&worker, 2 * LONG);
     for key in ["kafka", "producer"] {
         assert!(said.contains(&key.to_owned()), "{key} is missing in {said:?}");
     }

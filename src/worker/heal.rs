@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Error, Worker,
@@ -22,23 +22,28 @@ use crate::{
 /// A question to Kafka that takes longer is not answered.
 const QUESTION: Duration = Duration::from_secs(30);
 
-/// A question to Kafka, and a producer that waits to be built anew.
-#[derive(Default)]
+/// Kafka's answers to questions, at most one for each client, and a producer that waits to be built
+/// anew.
 pub struct Heal {
-    question: Option<(Client, oneshot::Receiver<bool>)>,
+    say: mpsc::Sender<(Client, bool)>,
+    said: mpsc::Receiver<(Client, bool)>,
     producer_at: Option<Instant>,
+}
+
+impl Default for Heal {
+    fn default() -> Self {
+        let (say, said) = mpsc::channel(2);
+        Self { say, said, producer_at: None }
+    }
 }
 
 impl Heal {
     /// Resolves when Kafka answered, or did not; never when nobody asked.
     pub async fn heard(&mut self) -> (Client, bool) {
-        let Some((client, answer)) = &mut self.question else {
-            return pending().await;
-        };
-        let answers = tokio::time::timeout(QUESTION, answer).await;
-        let heard = (*client, matches!(answers, Ok(Ok(true))));
-        self.question = None;
-        heard
+        match self.said.recv().await {
+            Some(heard) => heard,
+            None => pending().await,
+        }
     }
 }
 
@@ -102,7 +107,12 @@ impl Worker {
         };
         // A thread of its own: one that hangs keeps nothing from ending. None at all is no answer.
         let _ = std::thread::Builder::new().name("kafka-question".into()).spawn(work);
-        self.heal.question = Some((client, heard));
+        let say = self.heal.say.clone();
+        tokio::spawn(async move {
+            let answers = tokio::time::timeout(QUESTION, heard).await;
+            // Nobody listens when the worker has ended.
+            let _ = say.send((client, matches!(answers, Ok(Ok(true))))).await;
+        });
     }
 
     fn look_after_producer(&mut self, now: Timestamp) -> Result<(), Error> {

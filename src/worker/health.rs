@@ -32,6 +32,8 @@ pub struct Watch {
     pub silence: Silence,
     /// Kafka's last word on commits was that it takes none for now.
     pub kafka_takes_no_commits: bool,
+    /// Since when the consumer says that Kafka does not answer.
+    troubled: Option<Instant>,
     heads: Heads,
     looked: Instant,
 }
@@ -59,6 +61,7 @@ impl Watch {
             dog: Watchdog::new(deadlines),
             silence: Silence::default(),
             kafka_takes_no_commits: false,
+            troubled: None,
             heads: Heads::default(),
             looked: Instant::now(),
         }
@@ -73,7 +76,8 @@ impl Watch {
         self.health.set("stopping", Some("the worker was asked to stop".to_owned()));
     }
 
-    pub fn kafka(&self, trouble: Option<String>) {
+    pub fn kafka(&mut self, trouble: Option<String>) {
+        self.troubled = trouble.is_some().then(|| self.troubled.unwrap_or_else(Instant::now));
         self.health.set("kafka", trouble);
     }
 
@@ -160,11 +164,12 @@ impl Watch {
             head: self.heads.longest().map(|(_, age)| age),
             commit: sight.status.uncommitted_for.map(Into::into),
             poll: idle,
+            connection: self.troubled.map(|since| now.saturating_duration_since(since)),
             acknowledgement: self.silence.lasts(now),
             kafka_takes_no_commits: self.kafka_takes_no_commits,
         };
         let step = self.dog.look(passed, &ages);
-        for fault in [Fault::Head, Fault::Commit, Fault::Poll] {
+        for fault in [Fault::Head, Fault::Commit, Fault::Poll, Fault::Connection] {
             let age = ages.of(fault).filter(|_| self.dog.stands(fault));
             self.health.set(key_of(fault), age.map(|age| self.describe(fault, age.as_secs())));
         }
@@ -187,6 +192,7 @@ impl Watch {
             (Fault::Head, None) => format!("a head is overdue by {seconds} s"),
             (Fault::Commit, _) => format!("finished offsets are not committed for {seconds} s"),
             (Fault::Poll, _) => format!("the consumer has not polled for {seconds} s"),
+            (Fault::Connection, _) => format!("no broker answers the consumer for {seconds} s"),
             (Fault::Acknowledgement, _) => {
                 format!("the broker has not acknowledged a record for {seconds} s")
             }
@@ -199,6 +205,7 @@ const fn key_of(fault: Fault) -> &'static str {
         Fault::Head => "heads",
         Fault::Commit => "commits",
         Fault::Poll => "consumer",
+        Fault::Connection => "connection",
         Fault::Acknowledgement => "producer",
     }
 }

@@ -30,6 +30,8 @@ pub enum Fault {
     Commit,
     /// The consumer's thread does not come round.
     Poll,
+    /// The consumer finds no broker that answers.
+    Connection,
     /// Nothing that was sent is acknowledged.
     Acknowledgement,
 }
@@ -43,6 +45,8 @@ pub struct Deadlines {
     pub commit: Duration,
     /// A consumer that does not poll.
     pub poll: Duration,
+    /// A consumer that finds no broker.
+    pub connection: Duration,
     /// A producer that nothing is acknowledged to.
     pub acknowledgement: Duration,
     /// How long a fault must stand, with Kafka answering, before its client is built anew: a client
@@ -60,6 +64,7 @@ impl Default for Deadlines {
             head: Duration::from_secs(60),
             commit: Duration::from_secs(30),
             poll: Duration::from_secs(10),
+            connection: Duration::from_secs(15),
             acknowledgement: Duration::from_secs(15),
             confirm: Duration::from_secs(30),
             ask_again: Duration::from_secs(5),
@@ -74,6 +79,7 @@ pub struct Ages {
     pub head: Option<Duration>,
     pub commit: Option<Duration>,
     pub poll: Option<Duration>,
+    pub connection: Option<Duration>,
     pub acknowledgement: Option<Duration>,
     /// Kafka said itself that it takes no commits for now.
     pub kafka_takes_no_commits: bool,
@@ -105,7 +111,7 @@ pub struct Watchdog {
     /// Time that was watched.
     now: Duration,
     /// How long each standing fault has stood while Kafka answered.
-    standing: [Option<Duration>; 4],
+    standing: [Option<Duration>; 5],
     consumer: Watched,
     producer: Watched,
 }
@@ -130,6 +136,7 @@ impl fmt::Display for Fault {
             Self::Head => "nothing moves in a partition, though something could",
             Self::Commit => "finished offsets are not committed",
             Self::Poll => "the consumer does not poll",
+            Self::Connection => "the consumer finds no broker",
             Self::Acknowledgement => "the producer gets nothing acknowledged",
         })
     }
@@ -137,12 +144,13 @@ impl fmt::Display for Fault {
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Head, Self::Commit, Self::Poll, Self::Acknowledgement];
+    pub const ALL: [Self; 5] =
+        [Self::Head, Self::Commit, Self::Poll, Self::Connection, Self::Acknowledgement];
 
     /// Whose fault it is.
     pub const fn client(self) -> Client {
         match self {
-            Self::Head | Self::Commit | Self::Poll => Client::Consumer,
+            Self::Head | Self::Commit | Self::Poll | Self::Connection => Client::Consumer,
             Self::Acknowledgement => Client::Producer,
         }
     }
@@ -154,6 +162,7 @@ impl Deadlines {
             Fault::Head => self.head,
             Fault::Commit => self.commit,
             Fault::Poll => self.poll,
+            Fault::Connection => self.connection,
             Fault::Acknowledgement => self.acknowledgement,
         }
     }
@@ -165,6 +174,7 @@ impl Ages {
             Fault::Head => self.head,
             Fault::Commit => self.commit,
             Fault::Poll => self.poll,
+            Fault::Connection => self.connection,
             Fault::Acknowledgement => self.acknowledgement,
         }
     }
@@ -180,7 +190,7 @@ impl Watchdog {
         Self {
             deadlines,
             now: Duration::ZERO,
-            standing: [None; 4],
+            standing: [None; 5],
             consumer: Watched::default(),
             producer: Watched::default(),
         }

@@ -38,6 +38,7 @@ fn ages(fault: Fault, age: Duration) -> Ages {
         head: of(Fault::Head),
         commit: of(Fault::Commit),
         poll: of(Fault::Poll),
+        connection: of(Fault::Connection),
         acknowledgement: of(Fault::Acknowledgement),
         kafka_takes_no_commits: false,
     }
@@ -49,6 +50,7 @@ fn each_fault_is_told_after_its_deadline_and_its_client_built_anew_after_half_a_
         (Fault::Head, 60, Client::Consumer),
         (Fault::Commit, 30, Client::Consumer),
         (Fault::Poll, 10, Client::Consumer),
+        (Fault::Connection, 15, Client::Consumer),
         (Fault::Acknowledgement, 15, Client::Producer),
     ] {
         let mut watch = Watch::new();
