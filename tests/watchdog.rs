@@ -186,9 +186,9 @@ async fn kafka_that_is_away_for_long_is_waited_for_by_every_client() {
     fixture.cluster.broker_up(-1).unwrap();
     worker.await_reasons(<[String]>::is_empty);
     println!("ready {:?} after Kafka's return", back.elapsed());
+    // By its route, or read again because the session was over: either way it is not lost.
     fixture.await_acknowledged(2).await;
     fixture.await_committed(&fixture.topics.completions(), 2);
-    fixture.await_committed(&fixture.topics.grade(Grade::new(Span::from_secs(1))), 1);
     worker.stop().await;
 }
 
