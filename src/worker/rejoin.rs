@@ -89,9 +89,10 @@ impl Worker {
         let asked = held.first().copied();
         let asked = asked.unwrap_or(Partition { source: Source::Completions, index: 0 });
         self.rejoin.running = Some(tokio::spawn(async move {
-            if let Some(old) = old
-                && !old.stop(LEAVE).await
-                && let Some(fault) = fault
+            let stopped = old.map(|old| tokio::spawn(old.stop(LEAVE)));
+            // One that failed for good is no member any more.
+            if let (Some(stopped), Some(fault)) = (stopped, fault)
+                && !matches!(stopped.await, Ok(true))
             {
                 let (settings, topics) = (settings.clone(), topics.clone());
                 let ask = move || answers::to_reader(&settings, &topics, asked);
