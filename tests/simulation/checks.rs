@@ -343,6 +343,9 @@ impl World {
             if one.unresolved > most {
                 broken.push(("memory", format!("{} holds {}", one.partition, one.unresolved)));
             }
+            if one.startable {
+                broken.push(("turns", format!("the head of {} is left standing", one.partition)));
+            }
             let reading = process.reading.get(&one.partition);
             let draining = process.revoking.as_ref();
             let draining = draining.is_some_and(|all| all.indexes.contains(&one.partition.index));
