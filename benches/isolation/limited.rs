@@ -32,7 +32,7 @@ impl Bench {
             }],
         });
         fs::write(&merchants, format!("{entry}\n"))?;
-        let mut worker = self.worker(&merchants)?;
+        let mut worker = self.worker(&merchants, "parking.longest_grade = \"15s\"\n")?;
         let mut publisher = Publisher::new(&self.bootstrap, &self.prefix())?;
         publisher.burst(EVENTS, |_| 0)?;
         self.until(&mut worker, Duration::from_secs(60), |stats| stats.acknowledged > 0)?;

@@ -21,16 +21,16 @@ use super::{
 
 /// How long merchants are measured.
 const LOAD: Duration = Duration::from_secs(15);
+/// The delay topics.
+const GRADES: [&str; 3] = ["5s", "15s", "1m"];
 /// Deliveries that hang end after this.
 const TIMEOUT: &str = "3s";
-/// The longest parking, after which every event of a merchant that recovered has been tried.
-const LONGEST_GRADE: Duration = Duration::from_secs(15);
 /// What draining may take beyond that.
 const DRAIN: Duration = Duration::from_secs(60);
 /// How long anything else may take.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Events of the measurement of capacity.
-const FULL: u64 = 100_000;
+/// Events a second that are more than can be delivered.
+const OVERLOAD: f64 = 25_000.0;
 
 /// Broker and receiver.
 pub struct Bench {
@@ -48,6 +48,8 @@ pub struct Outcome {
     pub rss_mib: f64,
     /// Events that were not delivered in the end.
     pub lost: u64,
+    /// How long a burst kept others of its partitions waiting, before they were measured.
+    pub passed: Duration,
     /// From recovery until all were delivered.
     pub recovery: Duration,
 }
@@ -59,38 +61,37 @@ impl Bench {
         Ok(Self { bootstrap, receiver, directory: directory.to_owned(), runs: 0 })
     }
 
-    /// Events a second that are delivered while they are published as fast as can be.
+    /// Events a second that are delivered while more are published.
     pub fn capacity(&mut self) -> anyhow::Result<f64> {
-        let (mut worker, mut publisher) = self.start(Scenario::HangOnePercent)?;
-        let begun = Instant::now();
-        publisher.burst(FULL, |number| number.wrapping_mul(7_919) % MERCHANTS)?;
-        let all = publisher.published();
-        self.until(&mut worker, DEADLINE, |stats| stats.acknowledged >= all)?;
-        let seconds = begun.elapsed().as_secs_f64();
+        let scenario = Scenario::HangOnePercent;
+        let (mut worker, mut publisher) = self.start(scenario)?;
+        publisher.pace(OVERLOAD, LOAD, scenario.steady())?;
+        let delivered = self.receiver.stats()?.count;
+        worker.check()?;
         worker.stop()?;
-        Ok(as_f64(FULL) / seconds)
+        Ok(as_f64(delivered) / LOAD.as_secs_f64())
     }
 
     /// One run.
     pub fn run(&mut self, scenario: Scenario, rate: f64, trouble: bool) -> anyhow::Result<Outcome> {
         let (mut worker, mut publisher) = self.start(scenario)?;
         self.receiver.set_sick(trouble)?;
+        let mut passed = Duration::ZERO;
         if let Some(burst) = scenario.burst().filter(|_| trouble) {
             publisher.burst(burst.events, burst.to)?;
-            if scenario == Scenario::HangWithQueue {
-                // What is measured is how it is with the queue, not how the queue came.
-                let before = self.receiver.stats()?.acknowledged;
-                publisher.burst(1, |_| Scenario::QUEUED + u64::from(PARTITIONS.unsigned_abs()))?;
-                self.until(&mut worker, DEADLINE, |stats| stats.acknowledged > before)?;
-                self.receiver.reset()?;
-            }
+            // What is measured is how it is with the queue, not how the queue came.
+            let (began, each) = (Instant::now(), u64::from(PARTITIONS.unsigned_abs()));
+            publisher.burst(each, |number| number)?;
+            self.until(&mut worker, DEADLINE, |stats| stats.live >= each)?;
+            passed = began.elapsed();
+            self.receiver.reset()?;
         }
         publisher.pace(rate, LOAD, scenario.steady())?;
         let measured = self.receiver.stats()?;
         let rss_mib = process::peak_mib(worker.pid())?;
         self.receiver.set_sick(false)?;
         let (all, recovered) = (publisher.published(), Instant::now());
-        let most = LONGEST_GRADE + DRAIN;
+        let most = scenario.longest_parking() + DRAIN;
         let done = self.until(&mut worker, most, |stats| stats.acknowledged >= all);
         let lost = if done.is_ok() { 0 } else { all - self.receiver.stats()?.acknowledged };
         worker.check()?;
@@ -101,6 +102,7 @@ impl Bench {
             p99_ms: as_f64(measured.p99_us) / 1_000.0,
             rss_mib,
             lost,
+            passed,
             recovery,
         })
     }
@@ -109,7 +111,7 @@ impl Bench {
     fn start(&mut self, scenario: Scenario) -> anyhow::Result<(Worker, Publisher)> {
         let merchants = self.directory.join("merchants.jsonl");
         traffic::write_directory(&merchants, self.receiver.address(), scenario)?;
-        let mut worker = self.worker(&merchants)?;
+        let mut worker = self.worker(&merchants, &scenario.scheduling())?;
         let mut publisher = Publisher::new(&self.bootstrap, &self.prefix())?;
         publisher.burst(MERCHANTS, |number| number)?;
         self.until(&mut worker, DEADLINE, |stats| stats.acknowledged >= MERCHANTS)?;
@@ -117,24 +119,24 @@ impl Bench {
         Ok((worker, publisher))
     }
 
-    /// A worker on topics of its own.
-    pub fn worker(&mut self, merchants: &Path) -> anyhow::Result<Worker> {
+    /// A worker on topics of its own, with these lines in its configuration besides.
+    pub fn worker(&mut self, merchants: &Path, scheduling: &str) -> anyhow::Result<Worker> {
         self.runs += 1;
         let prefix = self.prefix();
-        topics::create(&self.bootstrap, &prefix, &["5s", "15s"])?;
+        topics::create(&self.bootstrap, &prefix, &GRADES)?;
         self.receiver.set_sick(false)?;
         self.receiver.forget()?;
         let config = format!(
             "kafka.bootstrap_servers = {:?}\nkafka.group = {prefix:?}\n\
-             topics.prefix = {prefix:?}\ntopics.grades = [\"5s\", \"15s\"]\n\
-             parking.longest_grade = \"15s\"\ndefaults.policy.timeout = {TIMEOUT:?}\n\
+             topics.prefix = {prefix:?}\ntopics.grades = {GRADES:?}\n\
+             defaults.policy.timeout = {TIMEOUT:?}\n\
              defaults.policy.intervals = [{}]\ndirectory.file = \"{}\"\n\
              delivery.max_in_flight = 2048\ndelivery.max_connections = 4096\ndelivery.max_idle_per_host = 4096\ndelivery.allow_http = true\n\
              delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
-             scheduling.classes.gold.reserved = 0.5\nscheduling.classes.bulk.max_share = 0.5\n\
-             admin.listen = \"127.0.0.1:0\"\nshutdown.grace = \"5s\"\n",
+             {scheduling}admin.listen = \"127.0.0.1:0\"\nshutdown.grace = \"5s\"\n",
             self.bootstrap,
-            ["\"5s\""; 40].join(", "),
+            // As the default schedule begins, and then for as long as a run may last.
+            [&["\"5s\""][..], &["\"15s\""; 20]].concat().join(", "),
             merchants.display(),
         );
         Worker::start(&config, &self.directory)
@@ -168,8 +170,9 @@ impl Bench {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { p50_ms, p99_ms, rss_mib, lost, recovery } = self;
+        let Self { p50_ms, p99_ms, rss_mib, lost, passed, recovery } = self;
         write!(f, "p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, {rss_mib:.0} MiB, lost {lost}, ")?;
+        write!(f, "burst passed in {} ms, ", passed.as_millis())?;
         write!(f, "all done {:.1} s later", recovery.as_secs_f64())
     }
 }

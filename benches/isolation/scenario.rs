@@ -1,5 +1,7 @@
 //! Who makes trouble, and how.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::{
@@ -87,6 +89,25 @@ impl Scenario {
             }),
             _ => None,
         }
+    }
+
+    /// Parking and scheduling classes, as lines of the worker's configuration.
+    pub fn scheduling(self) -> String {
+        let seconds = self.longest_parking().as_secs();
+        let classes = match self {
+            Self::BulkFloods => {
+                "scheduling.classes.gold.reserved = 0.5\nscheduling.classes.bulk.max_share = 0.01\n"
+            }
+            _ => "",
+        };
+        format!("parking.longest_grade = \"{seconds}s\"\n{classes}")
+    }
+
+    /// The longest grade for parking, after which every event of a merchant that recovered has been
+    /// tried. Many events that are parked together come back together: as with the usual grades, not
+    /// within the time that is measured.
+    pub fn longest_parking(self) -> Duration {
+        Duration::from_secs(if self == Self::HangWithQueue { 60 } else { 15 })
     }
 
     /// The merchants that get steady events.

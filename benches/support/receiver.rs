@@ -57,6 +57,8 @@ pub struct Stats {
     pub first_us: i64,
     /// When the last came.
     pub last_us: i64,
+    /// Those to the path that is measured.
+    pub live: u64,
     /// Median from publish to answer.
     pub p50_us: u64,
     /// The same of the slowest hundredth.
@@ -200,6 +202,7 @@ impl Seen {
     }
 
     fn tell(&mut self) -> Vec<u8> {
+        self.stats.live = self.delays.len();
         self.stats.p50_us = self.delays.value_at_quantile(0.5);
         self.stats.p99_us = self.delays.value_at_quantile(0.99);
         let body = serde_json::to_string(&self.stats).unwrap_or_default();

@@ -55,7 +55,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const VISIBLE: Duration = Duration::from_secs(3);
 
 /// Inputs on their way to the worker.
-const CHANNEL: usize = 16;
+const CHANNEL: usize = 4;
 
 /// Starts consumers.
 #[derive(Debug)]

@@ -23,15 +23,17 @@ use super::{
 };
 use crate::{
     engine::Epoch,
-    model::{Offset, Partition, Timestamp},
+    model::{Offset, Partition, Source, Timestamp},
 };
 
 /// Records travel in batches of at most so many …
 const BATCH_RECORDS: usize = 256;
 /// … and, but for the last record, so many bytes.
 const BATCH_BYTES: usize = 1024 * 1024;
-/// A partition gives at most so many records a turn.
+/// A partition of completions gives at most so many records a turn …
 const TURN: usize = 64;
+/// … and one of a grade so many, so that a wave that comes back stands before few fresh events.
+const GRADE_TURN: usize = 16;
 
 /// The split queues of every partition that may become ours.
 pub struct Intake {
@@ -207,7 +209,11 @@ impl Slot {
     fn turn(&mut self, batch: &mut Batch, round: &mut Round) -> Turn {
         let Some(reading) = &mut self.reading else { return Turn::Drained { ended: false } };
         let mut ended = false;
-        for _ in 0..TURN {
+        let turn = match self.partition.source {
+            Source::Completions => TURN,
+            Source::Grade(_) => GRADE_TURN,
+        };
+        for _ in 0..turn {
             if batch.is_full() {
                 return Turn::More;
             }
