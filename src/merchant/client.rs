@@ -28,6 +28,8 @@ mod resolve;
 mod retry_after;
 mod tls;
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, Request,
@@ -162,7 +164,8 @@ impl Client {
         let (answer, key_id) = match self.request(endpoint, event, number, trace, started) {
             Err(reason) => (Answer::Failed(reason), None),
             Ok((request, key_id)) => {
-                let exchange = self.exchange(endpoint, request, &clock);
+                // It stays where it is: it is large, and moving it is work.
+                let exchange = pin!(self.exchange(endpoint, request, &clock));
                 let answer = deadline.within(endpoint.policy.timeout.into(), exchange).await;
                 let answer = answer.unwrap_or(Err(FailReason::Timeout));
                 (answer.unwrap_or_else(Answer::Failed), key_id)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, header::HOST, uri::PathAndQuery};
+use http::{Request, Response, Uri, header::HOST};
 use http_body_util::Full;
 use hyper::{
     body::Incoming,
@@ -18,8 +18,9 @@ use hyper::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
 
-use super::{MAX_HEADERS, driven::Driven};
+use super::{MAX_HEADERS, driven::Driven, request::authority};
 
 /// Bytes of a response's headers at most, and of what is read ahead of a body.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -142,17 +143,14 @@ impl Connection {
     /// Sends the request to `to`, in the form that the version wants.
     pub async fn send(
         &mut self,
-        to: &Uri,
+        to: &Url,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Box<Unanswered>> {
         match &mut self.sender {
             Sender::Http1(sender) => {
-                if let Some(host) = to.authority()
-                    && let Ok(host) = host.as_str().parse()
-                {
+                if let Ok(host) = authority(to).parse() {
                     request.headers_mut().insert(HOST, host);
                 }
-                *request.uri_mut() = path(to);
                 if let Some(Lent(driven)) = &self.driven {
                     driven.lend();
                 }
@@ -161,17 +159,14 @@ impl Connection {
             }
             Sender::Http2(sender) => {
                 request.headers_mut().remove(HOST);
-                *request.uri_mut() = to.clone();
+                if let Ok(to) = Uri::try_from(to.as_str()) {
+                    *request.uri_mut() = to;
+                }
                 sender.try_send_request(request).await
             }
         }
         .map_err(Box::new)
     }
-}
-
-fn path(to: &Uri) -> Uri {
-    let path = to.path_and_query().cloned();
-    Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")))
 }
 
 /// Runs what drives a connection until it is done, or nobody holds the connection any more: a merchant
