@@ -14,6 +14,10 @@ use std::{
 /// What has to be polled for anything to happen on a connection; ends when it is closed.
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// A request drives so often at most: one poll sends it, one brings what came at once. Who sends
+/// without end is read by the task, so that the deadline does not wait for what was read.
+const POLLS: u32 = 4;
+
 /// A connection's driver. As a waker, it wakes the task of its own, unless a request drives: the
 /// request is woken by the waker that it has left itself.
 pub(super) struct Driven {
@@ -56,13 +60,21 @@ impl Driven {
         self.lent.store(true, Ordering::SeqCst);
     }
 
-    /// Drives until `outcome`, which needs nothing else, is there.
-    pub async fn drive<T>(&self, outcome: impl Future<Output = T>) -> T {
-        // It comes from the driver and from nowhere else, so it need not wake this task, nor may the
-        // runtime make it wait.
+    /// Drives until `outcome`, which needs nothing else, is there, or until that takes too much.
+    pub async fn drive<T>(self: &Arc<Self>, outcome: impl Future<Output = T>) -> T {
+        // The runtime may not make it wait: nobody would wake it.
         let mut outcome = pin!(tokio::task::unconstrained(outcome));
+        let mut polls = 0;
         poll_fn(|context| {
-            // Whatever ends the connection is told by the outcome.
+            if polls == POLLS {
+                self.abandon();
+            }
+            polls += 1;
+            if !self.lent.load(Ordering::SeqCst) {
+                return outcome.as_mut().poll(context);
+            }
+            // Whatever ends the connection is told by the outcome, which comes from the driver and
+            // from nowhere else: it need not wake this task.
             let _ = poll(&mut lock(&self.driver), context.waker());
             outcome.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
@@ -77,7 +89,7 @@ impl Driven {
         }
     }
 
-    /// The request is over and was not finished: the connection will close.
+    /// The request drives no more, though it may not be over.
     pub fn abandon(self: &Arc<Self>) {
         self.lent.store(false, Ordering::SeqCst);
         self.wake_by_ref();
