@@ -19,6 +19,9 @@ use jiff::SignedDuration;
 use self::estimate::Estimate;
 use crate::model::Timestamp;
 
+/// No offset is as far.
+const UNKNOWN: i64 = i64::MIN;
+
 /// Tells the time; cheap to clone, and all clones tell the same.
 #[derive(Debug, Clone)]
 pub struct Clock(Arc<Inner>);
@@ -28,6 +31,8 @@ struct Inner {
     base: Instant,
     /// Absent on brokers that do not stamp append time.
     estimate: Option<Mutex<Estimate>>,
+    /// The estimate, once it is measured, or [`UNKNOWN`]: time is told without the lock.
+    measured: AtomicI64,
     /// The latest time told.
     told: AtomicI64,
 }
@@ -48,6 +53,10 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         let local = self.local(self.instant());
         let time = local.saturating_add(self.offset(local));
+        let told = self.0.told.load(Ordering::Acquire);
+        if told >= time {
+            return Timestamp::from_millis(told);
+        }
         Timestamp::from_millis(self.0.told.fetch_max(time, Ordering::AcqRel).max(time))
     }
 
@@ -89,7 +98,8 @@ impl Clock {
     }
 
     fn with(estimate: Option<Mutex<Estimate>>) -> Self {
-        Self(Arc::new(Inner { base: Instant::now(), estimate, told: AtomicI64::new(i64::MIN) }))
+        let (measured, told) = (AtomicI64::new(UNKNOWN), AtomicI64::new(i64::MIN));
+        Self(Arc::new(Inner { base: Instant::now(), estimate, measured, told }))
     }
 
     /// Local time in whole milliseconds since this clock was made.
@@ -104,6 +114,10 @@ impl Clock {
     }
 
     fn offset(&self, local: i64) -> i64 {
+        let measured = self.0.measured.load(Ordering::Acquire);
+        if measured != UNKNOWN {
+            return measured;
+        }
         let stand_in = self.wall().as_millis().saturating_sub(local);
         match &self.0.estimate {
             Some(estimate) => {
@@ -115,7 +129,11 @@ impl Clock {
 
     fn learn(&self, sample: impl FnOnce(&mut Estimate)) {
         if let Some(estimate) = &self.0.estimate {
-            sample(&mut estimate.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut estimate = estimate.lock().unwrap_or_else(PoisonError::into_inner);
+            sample(&mut estimate);
+            if estimate.is_measured() {
+                self.0.measured.store(estimate.offset(UNKNOWN), Ordering::Release);
+            }
         }
     }
 }

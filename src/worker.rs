@@ -21,6 +21,7 @@ mod watchdog;
 
 use std::{
     collections::HashMap,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -138,16 +139,19 @@ impl Worker {
     async fn turn(&mut self, shutdown: &CancellationToken) -> Result<Stopped, Error> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Made once: a timer that is moved takes no lock of the runtime.
+        let mut wake = pin!(tokio::time::sleep(TICK));
+        let mut cancelled = pin!(shutdown.cancelled());
         loop {
             self.execute_commands();
             self.finish_revoke_if_drained();
             if let Some(stopped) = self.advance_stop(shutdown) {
                 return Ok(stopped);
             }
-            let wake = self.wake_at();
+            wake.as_mut().reset(self.wake_at().into());
             // Fair turns: a flood of one kind must not keep the others waiting.
             let now = tokio::select! {
-                () = shutdown.cancelled(), if !self.stopping.has_begun() => self.clock.now(),
+                () = &mut cancelled, if !self.stopping.has_begun() => self.clock.now(),
                 Some(input) = self.inputs.consumer.recv() => self.take_consumer(input)?,
                 Some(delivered) = self.inputs.delivered.recv() => self.take_delivered(delivered),
                 Some(attempted) = self.inputs.attempted.recv() => self.take_attempted(attempted),
@@ -156,7 +160,7 @@ impl Worker {
                 joined = self.rejoin.finished() => self.rejoined(joined)?,
                 (client, answers) = self.heal.heard() => self.heard(client, answers),
                 _ = tick.tick() => self.tick()?,
-                () = tokio::time::sleep_until(wake.into()) => self.clock.now(),
+                () = &mut wake => self.clock.now(),
                 () = self.stopping.consumer_gone() => self.clock.now(),
             };
             self.engine.handle_timeout(now);

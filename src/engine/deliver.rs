@@ -96,7 +96,7 @@ impl Engine {
     }
 
     fn fan_out(&mut self, now: Timestamp, id: DeliveryId, merchant: &Merchant, event: &Event) {
-        let endpoints = if event.notify_url.is_some() {
+        if event.notify_url.is_some() {
             let Some(endpoint) = notify_url_endpoint(merchant, event) else {
                 let message = format!(
                     "notify_url names a host that is not in notify_url_hosts of merchant {}",
@@ -104,20 +104,20 @@ impl Engine {
                 );
                 return self.bury(now, id, DeadReason::Invalid, message);
             };
-            vec![endpoint]
-        } else {
-            merchant.endpoints.iter().filter(|one| one.wants(&event.kind)).cloned().collect()
-        };
-        let Some((first, others)) = endpoints.split_first() else {
+            return self.admit(now, id, merchant, &endpoint);
+        }
+        let mut wanting = merchant.endpoints.iter().filter(|one| one.wants(&event.kind));
+        let Some(first) = wanting.next() else {
             self.report_event(EventOutcome::Filtered);
             self.report_without_attempt(now, id, super::DeliveryOutcome::Filtered, None, None);
             return self.resolve(now, id);
         };
+        let others: Vec<_> = wanting.collect();
         if !others.is_empty() {
             self.report_event(EventOutcome::FannedOut);
         }
         let copies: Vec<_> =
-            others.iter().filter_map(|endpoint| Some((self.copy(id)?, endpoint))).collect();
+            others.into_iter().filter_map(|endpoint| Some((self.copy(id)?, endpoint))).collect();
         self.admit(now, id, merchant, first);
         for (copy, endpoint) in copies {
             self.admit(now, copy, merchant, endpoint);

@@ -2,7 +2,7 @@
 //! of its weight each round, whatever waits behind it (deficit round robin, Shreedhar and
 //! Varghese 1995).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::{
     blocked::{Blocked, Group},
@@ -11,7 +11,7 @@ use super::{
     slots::{Slots, Spot, Trust},
     waiting::Waits,
 };
-use crate::model::{Grade, Ladder, Partition, Source, Span, Timestamp};
+use crate::model::{Grade, Ladder, Named, Partition, Source, Span, Timestamp};
 
 /// Number of a lane while it lives.
 pub type LaneId = usize;
@@ -20,13 +20,13 @@ pub type LaneId = usize;
 #[derive(Debug)]
 pub struct FairQueue {
     lanes: slab::Slab<Lane>,
-    by_key: HashMap<LaneKey, LaneId>,
+    by_key: Named<LaneKey, LaneId>,
     slots: Slots,
     breaker: BreakerSettings,
     next_ticket: u64,
     open: usize,
     /// By partition: the deliveries that wait for more than a slot.
-    blocked: HashMap<Partition, Blocked>,
+    blocked: Named<Partition, Blocked>,
     /// Those whose count has changed since it was asked for.
     changed: BTreeSet<Partition>,
 }
@@ -60,12 +60,12 @@ impl FairQueue {
     pub fn new(slots: Slots, breaker: BreakerSettings) -> Self {
         Self {
             lanes: slab::Slab::new(),
-            by_key: HashMap::new(),
+            by_key: Named::default(),
             slots,
             breaker,
             next_ticket: 0,
             open: 0,
-            blocked: HashMap::new(),
+            blocked: Named::default(),
             changed: BTreeSet::new(),
         }
     }

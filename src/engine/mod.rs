@@ -54,7 +54,7 @@ mod verdict;
 mod waiting;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -83,7 +83,7 @@ use self::{
 };
 use crate::{
     envelope::Envelope,
-    model::{Class, Endpoint, Ladder, Merchant, MerchantId, Partition, Span, Timestamp},
+    model::{Class, Endpoint, Ladder, Merchant, MerchantId, Named, Partition, Span, Timestamp},
 };
 
 /// Everything that can be set.
@@ -133,7 +133,7 @@ const COMMIT_AGAIN: Span = Span::from_millis(500);
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    directory: HashMap<MerchantId, Arc<Merchant>>,
+    directory: Named<MerchantId, Arc<Merchant>>,
     holds: BTreeMap<Partition, Hold>,
     held: HeldBytes,
     paused: BTreeSet<Partition>,
@@ -204,7 +204,7 @@ impl Engine {
         let Settings { max_in_flight, max_suspects, classes, .. } = &settings;
         let slots = Slots::new(*max_in_flight, *max_suspects, classes);
         Self {
-            directory: HashMap::new(),
+            directory: Named::default(),
             holds: BTreeMap::new(),
             held: HeldBytes::new(settings.hold.bytes),
             paused: BTreeSet::new(),

@@ -17,7 +17,9 @@
 
 mod connection;
 mod connections;
+mod deadline;
 mod dial;
+mod driven;
 mod excerpt;
 mod failure;
 mod pool;
@@ -25,6 +27,8 @@ mod request;
 mod resolve;
 mod retry_after;
 mod tls;
+
+use std::pin::pin;
 
 use bytes::Bytes;
 use http::{
@@ -35,6 +39,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
 use connections::Connections;
+pub use deadline::Deadline;
 use dial::Dial;
 use pool::Bounds;
 pub use resolve::Names;
@@ -141,15 +146,28 @@ impl Client {
         trace: &[Header],
         clock: impl Fn() -> Timestamp,
     ) -> AttemptResult {
+        let mut deadline = Deadline::default();
+        self.attempt_within(&mut deadline, endpoint, event, number, trace, clock).await
+    }
+
+    /// The same for who makes one attempt after the other and keeps the timer.
+    pub async fn attempt_within(
+        &self,
+        deadline: &mut Deadline,
+        endpoint: &Endpoint,
+        event: &Event,
+        number: u32,
+        trace: &[Header],
+        clock: impl Fn() -> Timestamp,
+    ) -> AttemptResult {
         let started = clock();
         let (answer, key_id) = match self.request(endpoint, event, number, trace, started) {
             Err(reason) => (Answer::Failed(reason), None),
             Ok((request, key_id)) => {
-                let exchange = self.exchange(endpoint, request, &clock);
-                let deadline = endpoint.policy.timeout.into();
-                let answer = tokio::time::timeout(deadline, exchange)
-                    .await
-                    .unwrap_or(Err(FailReason::Timeout));
+                // It stays where it is: it is large, and moving it is work.
+                let exchange = pin!(self.exchange(endpoint, request, &clock));
+                let answer = deadline.within(endpoint.policy.timeout.into(), exchange).await;
+                let answer = answer.unwrap_or(Err(FailReason::Timeout));
                 (answer.unwrap_or_else(Answer::Failed), key_id)
             }
         };
@@ -186,7 +204,7 @@ impl Client {
         let rule = &endpoint.policy.acknowledge;
         let encoded = is_encoded(response.headers());
         let kept = if rule.reads_body() { MAX_BODY } else { EXCERPT_SOURCE };
-        let (bytes, complete) = read_body(response.into_body(), kept).await?;
+        let (bytes, complete) = lease.drive(read_body(response.into_body(), kept)).await?;
         lease.done(complete);
         let body = judge_body(rule, Body { bytes: &bytes, complete, encoded });
         let answer = |excerpt| Answer::Response { status, retry_after, body, excerpt };

@@ -9,6 +9,7 @@ mod event;
 mod id;
 mod ladder;
 mod merchant;
+mod named;
 mod place;
 mod preset;
 mod rate;
@@ -27,6 +28,7 @@ pub use ladder::{Grade, Ladder, LadderError};
 pub use merchant::{
     Acknowledge, Endpoint, EventFilter, Jitter, JsonRule, Merchant, Policy, State, StatusSet,
 };
+pub use named::Named;
 pub use place::{Coordinates, CoordinatesError, Offset, Partition, Source};
 pub use preset::{PRESETS, Preset};
 pub use rate::{Rate, Weight};

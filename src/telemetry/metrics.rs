@@ -6,10 +6,7 @@
 mod declare;
 mod slots;
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use prometheus::{
     Counter, Encoder as _, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry,
@@ -18,7 +15,7 @@ use prometheus::{
 
 use crate::{
     engine::{DeadReason, DeliveryOutcome, EventOutcome, FailReason, ParkReason},
-    model::{Grade, Ladder, MerchantId, Source, Span},
+    model::{Grade, Ladder, MerchantId, Named, Source, Span},
 };
 
 use super::{labels, process, worst::Worst};
@@ -55,13 +52,13 @@ pub enum CommitResult {
 pub struct Metrics {
     registry: Registry,
     events: [IntCounter; labels::EVENT_OUTCOMES.len()],
-    attempts: HashMap<(DeliveryOutcome, &'static str), IntCounter>,
+    attempts: Named<(DeliveryOutcome, &'static str), IntCounter>,
     attempt_duration: Histogram,
     delivery_delay: Histogram,
-    routed: HashMap<Grade, IntCounter>,
-    parked: HashMap<Grade, IntCounter>,
-    dead_letters: HashMap<DeadReason, IntCounter>,
-    topics: HashMap<Source, Topic>,
+    routed: Named<Grade, IntCounter>,
+    parked: Named<Grade, IntCounter>,
+    dead_letters: Named<DeadReason, IntCounter>,
+    topics: Named<Source, Topic>,
     commits: [IntCounter; 3],
     slots: Slots,
     endpoints_disabled: IntGauge,
@@ -311,9 +308,7 @@ impl Metrics {
 }
 
 /// Those pairs of outcome and reason that can be.
-fn attempt_counters(
-    family: &IntCounterVec,
-) -> HashMap<(DeliveryOutcome, &'static str), IntCounter> {
+fn attempt_counters(family: &IntCounterVec) -> Named<(DeliveryOutcome, &'static str), IntCounter> {
     let failures = || {
         let fails = FailReason::ALL.into_iter().map(FailReason::as_str);
         fails.chain(REASONS.iter().copied())

@@ -14,7 +14,7 @@ use crate::{
 /// Whoever can make an attempt.
 pub trait MakeAttempt: Clone + Send + 'static {
     /// Makes it; ends within the policy's timeout.
-    fn attempt(&self, attempt: &Attempt) -> impl Future<Output = AttemptResult> + Send;
+    fn attempt(&mut self, attempt: &Attempt) -> impl Future<Output = AttemptResult> + Send;
 }
 
 /// An attempt that ended.
@@ -83,7 +83,7 @@ impl<A: MakeAttempt> Attempts<A> {
 async fn work(
     task: usize,
     mut work: mpsc::Receiver<Attempt>,
-    maker: impl MakeAttempt,
+    mut maker: impl MakeAttempt,
     clock: Clock,
     answers: mpsc::Sender<Attempted>,
 ) {

@@ -12,21 +12,35 @@ use crate::{
     },
     envelope,
     kafka::producer::Outgoing,
-    merchant::client::Client,
+    merchant::client::{Client, Deadline},
     model::Timestamp,
 };
 
-/// Attempts over HTTP.
-#[derive(Debug, Clone)]
+/// Attempts over HTTP, one after the other.
 pub struct Http {
-    pub client: Client,
-    pub clock: Clock,
+    client: Client,
+    clock: Clock,
+    deadline: Deadline,
+}
+
+impl Http {
+    pub fn new(client: Client, clock: Clock) -> Self {
+        Self { client, clock, deadline: Deadline::default() }
+    }
+}
+
+impl Clone for Http {
+    fn clone(&self) -> Self {
+        Self::new(self.client.clone(), self.clock.clone())
+    }
 }
 
 impl MakeAttempt for Http {
-    async fn attempt(&self, attempt: &Attempt) -> AttemptResult {
+    async fn attempt(&mut self, attempt: &Attempt) -> AttemptResult {
         let Attempt { endpoint, event, number, content, .. } = attempt;
-        self.client.attempt(endpoint, event, *number, &content.headers, || self.clock.now()).await
+        let Self { client, clock, deadline } = self;
+        let now = || clock.now();
+        client.attempt_within(deadline, endpoint, event, *number, &content.headers, now).await
     }
 }
 

@@ -260,7 +260,7 @@ pub async fn start(
         let (ladder, first) = (grades_read.clone(), settings.first_start);
         blocking(stop, move || Consumer::start(&kafka, topics, &ladder, first, clock)).await??
     };
-    let http = Http { client, clock: clock.clone() };
+    let http = Http::new(client, clock.clone());
     let limit = settings.config.delivery.max_in_flight as usize;
     let (attempts, attempted) = Attempts::new(http, clock.clone(), limit);
     let observer = Observer {

@@ -18,6 +18,7 @@ use super::{
     dial::{BoxError, Dial},
     failure,
     pool::{Bounds, Key, Pool, Taken},
+    request::authority,
 };
 use crate::{
     engine::FailReason,
@@ -34,7 +35,7 @@ pub(super) struct Connections {
 
 /// The connection of a response, until its body was read.
 pub(super) struct Lease {
-    key: Key,
+    key: Arc<Key>,
     taken: Option<Taken>,
     pool: Arc<Pool>,
 }
@@ -44,29 +45,29 @@ impl Connections {
         Self { dial, pool: Arc::new(Pool::new(bounds)), watched: Arc::default() }
     }
 
-    /// Sends the request to where its URI says, which is where the endpoint is. A connection that turns out to be closed before
+    /// Sends the request to where the endpoint is. A connection that turns out to be closed before
     /// anything was sent is replaced; nothing is sent twice.
     pub async fn send(
         &self,
         endpoint: &Endpoint,
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Lease), FailReason> {
-        let to = request.uri().clone();
-        let authority = to.authority().cloned().ok_or(FailReason::Protocol)?;
-        let key = Key {
-            https: to.scheme_str() == Some("https"),
-            authority,
+        let key = Arc::new(Key {
+            https: endpoint.url.scheme() == "https",
+            authority: authority(&endpoint.url).into(),
             http2: endpoint.policy.http2,
             certificate: endpoint.certificate.as_ref().map(ClientCertificate::id),
-        };
+        });
         loop {
             let (taken, fresh) = match self.pool.take(&key) {
                 Some(taken) => (taken, false),
-                None => (self.open(&key, &to, endpoint).await?, true),
+                // Opening is rare, and in a box it does not make every request's future large.
+                None => (Box::pin(self.open(&key, endpoint)).await?, true),
             };
-            let mut lease = Lease { key: key.clone(), taken: None, pool: Arc::clone(&self.pool) };
+            let mut lease =
+                Lease { key: Arc::clone(&key), taken: None, pool: Arc::clone(&self.pool) };
             let connection = &mut lease.taken.insert(taken).connection;
-            match connection.send(&to, request).await {
+            match connection.send(&endpoint.url, request).await {
                 Ok(response) => return Ok((response, lease)),
                 Err(mut unanswered) => match unanswered.take_message() {
                     // Each round takes one connection away, and a fresh one is the last.
@@ -77,17 +78,18 @@ impl Connections {
         }
     }
 
-    async fn open(&self, key: &Key, to: &Uri, endpoint: &Endpoint) -> Result<Taken, FailReason> {
+    async fn open(&self, key: &Arc<Key>, endpoint: &Endpoint) -> Result<Taken, FailReason> {
         self.watch();
+        let to = Uri::try_from(endpoint.url.as_str()).map_err(|_| FailReason::Protocol)?;
         let connection = self.connect(to, endpoint).await;
         let connection = connection.map_err(|error| failure::of_dial(&*error))?;
         Ok(self.pool.add(key, connection))
     }
 
-    async fn connect(&self, to: &Uri, endpoint: &Endpoint) -> Result<Connection, BoxError> {
+    async fn connect(&self, to: Uri, endpoint: &Endpoint) -> Result<Connection, BoxError> {
         let closed = || io::Error::other("the pool is closed");
         let permit = self.pool.permit().await.ok_or_else(closed)?;
-        let dialled = self.dial.open(to.clone(), endpoint).await?;
+        let dialled = self.dial.open(to, endpoint).await?;
         Ok(if dialled.is_http2 {
             Connection::http2(dialled.stream, permit).await?
         } else {
@@ -113,11 +115,20 @@ async fn close_idle(pool: Weak<Pool>, tick: std::time::Duration) {
 }
 
 impl Lease {
+    /// Waits for more of the response.
+    pub async fn drive<T>(&self, outcome: impl Future<Output = T>) -> T {
+        match &self.taken {
+            Some(taken) => taken.connection.drive(outcome).await,
+            None => outcome.await,
+        }
+    }
+
     /// The response was read to its end, or to where nobody cares for the rest.
     pub fn done(mut self, complete: bool) {
         if let Some(taken) = self.taken.take()
             && (complete || taken.connection.is_shared())
         {
+            taken.connection.rest();
             self.pool.keep(&self.key, taken);
         }
     }

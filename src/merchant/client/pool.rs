@@ -4,7 +4,7 @@
 //! there may be, the one that was idle longest makes room; when none is idle, the next to be idle.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-use http::uri::Authority;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
 use super::connection::Connection;
+use crate::model::Named;
 
 /// Requests at a time over one connection of HTTP/2; for more there is another connection.
 const STREAMS: usize = 64;
@@ -27,7 +27,8 @@ const STREAMS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub https: bool,
-    pub authority: Authority,
+    /// Host and port.
+    pub authority: Box<str>,
     /// Whether HTTP/2 may be spoken.
     pub http2: bool,
     /// Whose client certificate is shown.
@@ -64,9 +65,11 @@ pub(super) struct Taken {
 
 #[derive(Default)]
 struct Kept {
-    by_key: HashMap<Key, Vec<One>>,
+    /// Also those of which none is left, until idle ones are looked for next: the next request may be
+    /// near.
+    by_key: Named<Arc<Key>, Vec<One>>,
     /// Numbers and keys of idle ones, the longest idle first.
-    idle: BTreeMap<u64, Key>,
+    idle: BTreeMap<u64, Arc<Key>>,
     /// Numbers of connections, and of their times of being idle.
     next: u64,
 }
@@ -108,7 +111,7 @@ impl Pool {
 
     /// Takes a connection just opened for a request. Where another may take it as well, the new one is
     /// closed: many had dialled at once.
-    pub fn add(&self, key: &Key, connection: Connection) -> Taken {
+    pub fn add(&self, key: &Arc<Key>, connection: Connection) -> Taken {
         if !connection.is_shared() {
             return Taken { connection, shared: None };
         }
@@ -122,7 +125,7 @@ impl Pool {
             Some(other) => {
                 let number = kept.number();
                 let one = One { connection: other, number, requests: 1, idle: None };
-                kept.by_key.entry(key.clone()).or_default().push(one);
+                kept.by_key.entry(Arc::clone(key)).or_default().push(one);
                 Taken { connection, shared: Some(number) }
             }
             None => Taken { connection, shared: None },
@@ -130,7 +133,7 @@ impl Pool {
     }
 
     /// Gives back a connection that takes further requests.
-    pub fn keep(&self, key: &Key, taken: Taken) {
+    pub fn keep(&self, key: &Arc<Key>, taken: Taken) {
         if taken.connection.is_closed() {
             return self.retire(key, &taken);
         }
@@ -155,7 +158,7 @@ impl Pool {
         loop {
             let old = self.kept().oldest_of(|idle| idle <= since);
             if old.is_none() {
-                return;
+                return self.kept().by_key.retain(|_, ones| !ones.is_empty());
             }
         }
     }
@@ -196,31 +199,27 @@ impl Kept {
                 break;
             }
         }
-        if ones.is_empty() {
-            self.by_key.remove(key);
-        }
         found
     }
 
     /// Keeps an idle connection; gives what had to go for it.
-    fn put(&mut self, key: &Key, connection: Connection, most: usize) -> Option<Connection> {
-        let idle_of = |one: &One| one.idle.map(|(place, _)| place);
-        let ones = self.by_key.get(key).map_or(&[] as &[One], Vec::as_slice);
-        let idle = ones.iter().filter_map(idle_of);
-        // They are counted only where there may be too many: this is on every request's way.
-        let full = ones.len() >= most && idle.clone().count() >= most;
-        let oldest = idle.min().filter(|_| full);
-        let gone = oldest.and_then(|oldest| self.remove(key, |one| idle_of(one) == Some(oldest)));
+    fn put(&mut self, key: &Arc<Key>, connection: Connection, most: usize) -> Option<Connection> {
         let number = self.number();
+        let ones = self.by_key.entry(Arc::clone(key)).or_default();
+        // They are counted only where there may be too many: this is on every request's way.
+        let oldest = (ones.len() >= most).then(|| oldest_beyond(ones, most)).flatten();
+        let gone = oldest.map(|at| ones.remove(at));
+        if let Some((place, _)) = gone.as_ref().and_then(|one| one.idle) {
+            self.idle.remove(&place);
+        }
+        self.idle.insert(number, Arc::clone(key));
         let idle = Some((number, Instant::now()));
-        self.idle.insert(number, key.clone());
-        let one = One { connection, number, requests: 0, idle };
-        self.by_key.entry(key.clone()).or_default().push(one);
-        gone
+        ones.push(One { connection, number, requests: 0, idle });
+        gone.map(|one| one.connection)
     }
 
     /// A request over a shared connection is over.
-    fn release(&mut self, key: &Key, number: u64, wanted: bool) -> Option<Connection> {
+    fn release(&mut self, key: &Arc<Key>, number: u64, wanted: bool) -> Option<Connection> {
         let place = self.number();
         let one = self.by_key.get_mut(key)?.iter_mut().find(|one| one.number == number)?;
         one.requests -= 1;
@@ -231,7 +230,7 @@ impl Kept {
             return self.remove(key, |one| one.number == number);
         }
         one.idle = Some((place, Instant::now()));
-        self.idle.insert(place, key.clone());
+        self.idle.insert(place, Arc::clone(key));
         None
     }
 
@@ -241,7 +240,7 @@ impl Kept {
 
     fn oldest_of(&mut self, old: impl Fn(Instant) -> bool) -> Option<Connection> {
         let (&place, key) = self.idle.first_key_value()?;
-        let key = key.clone();
+        let key = Arc::clone(key);
         self.remove(&key, |one| one.idle.is_some_and(|(at, since)| at == place && old(since)))
     }
 
@@ -249,9 +248,6 @@ impl Kept {
         let ones = self.by_key.get_mut(key)?;
         let at = ones.iter().position(which)?;
         let one = ones.remove(at);
-        if ones.is_empty() {
-            self.by_key.remove(key);
-        }
         if let Some((place, _)) = one.idle {
             self.idle.remove(&place);
         }
@@ -262,6 +258,13 @@ impl Kept {
         self.next += 1;
         self.next
     }
+}
+
+/// Where the one is that was idle longest, if so many are idle that one has to go.
+fn oldest_beyond(ones: &[One], most: usize) -> Option<usize> {
+    let idle = ones.iter().enumerate().filter_map(|(at, one)| Some((one.idle?.0, at)));
+    let oldest = idle.clone().min().map(|(_, at)| at);
+    oldest.filter(|_| idle.count() >= most)
 }
 
 /// Counts while it lives.

@@ -4,8 +4,10 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+    uri::PathAndQuery,
 };
 use http_body_util::Full;
+use url::{Position, Url};
 
 use crate::{
     engine::FailReason,
@@ -23,6 +25,17 @@ const USUAL_HEADERS: usize = 12;
 /// Longer trace headers are not passed on (W3C asks for 512 bytes).
 const MAX_TRACE: usize = 512;
 
+/// Host and port of an address, and user and password, which no address should have.
+pub(super) fn authority(url: &Url) -> &str {
+    &url[Position::BeforeUsername..Position::AfterPort]
+}
+
+/// What a request over HTTP/1.1 names. The whole address is parsed only for a new connection.
+fn path(url: &Url) -> Result<Uri, FailReason> {
+    let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]);
+    path.map(Uri::from).map_err(|_| FailReason::Protocol)
+}
+
 /// The signed request and the ids of the keys that signed it.
 pub(super) fn build(
     endpoint: &Endpoint,
@@ -33,7 +46,7 @@ pub(super) fn build(
 ) -> Result<(Request<Full<Bytes>>, Option<String>), FailReason> {
     let mut request = Request::new(Full::new(event.body.clone()));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::try_from(endpoint.url.as_str()).map_err(|_| FailReason::Protocol)?;
+    *request.uri_mut() = path(&endpoint.url)?;
     let headers = request.headers_mut();
     headers.reserve(USUAL_HEADERS + endpoint.policy.headers.len());
     custom(headers, &endpoint.policy.headers)?;

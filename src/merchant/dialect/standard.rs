@@ -40,24 +40,24 @@ impl Scheme for Standard {
 /// Signs with every key; nothing when none fits. `webhook-id` and `webhook-timestamp` (whole
 /// seconds) are not among what it gives.
 pub fn signatures(keys: &[&Secret], request: &Unsigned<'_>) -> Option<Signed> {
-    let prefix = format!("{}.{}.", request.id.as_str(), request.now.as_seconds());
-    // `v1,` with its 44 characters, and a space.
-    let mut header = String::with_capacity(48 * keys.len());
+    let seconds = request.now.as_seconds().to_string();
+    let (id, seconds) = (request.id.as_str().as_bytes(), seconds.as_bytes());
+    let content: [&[u8]; 5] = [id, b".", seconds, b".", request.body];
+    // `v1,` with its 44 characters, and a space between two: filled exactly, it is not copied again.
+    let mut header = String::with_capacity((48 * keys.len()).saturating_sub(1));
     let mut key_ids = String::new();
     for secret in keys {
         match &secret.key {
             Key::Hmac(key) => {
                 // HMAC takes keys of every length, so there is always a code.
                 let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
-                mac.update(prefix.as_bytes());
-                mac.update(request.body);
+                content.iter().for_each(|part| mac.update(part));
                 append(&mut header, ' ', "v1,");
                 STANDARD.encode_string(mac.finalize().into_bytes(), &mut header);
             }
             Key::Ed25519(pair) => {
-                let content = [prefix.as_bytes(), request.body].concat();
                 append(&mut header, ' ', "v1a,");
-                STANDARD.encode_string(pair.sign(&content), &mut header);
+                STANDARD.encode_string(pair.sign(&content.concat()), &mut header);
             }
             Key::Rsa(_) => continue,
         }

@@ -1,13 +1,11 @@
 //! Makes metrics and registers them; those that are per topic are declared here whole.
 
-use std::collections::HashMap;
-
 use prometheus::{
     Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use crate::model::Source;
+use crate::model::{Named, Source};
 
 use super::Topic;
 
@@ -82,7 +80,7 @@ impl Declare {
         &self,
         prefix: &str,
         sources: impl Iterator<Item = Source>,
-    ) -> Result<HashMap<Source, Topic>, prometheus::Error> {
+    ) -> Result<Named<Source, Topic>, prometheus::Error> {
         let unresolved = self.add(IntGaugeVec::new(
             Opts::new(
                 "paynotify_unresolved_records",

@@ -27,7 +27,7 @@ impl Gate {
 }
 
 impl MakeAttempt for Gate {
-    async fn attempt(&self, attempt: &Attempt) -> AttemptResult {
+    async fn attempt(&mut self, attempt: &Attempt) -> AttemptResult {
         self.0.acquire().await.unwrap().forget();
         assert!(attempt.number != 13, "an unlucky attempt");
         let at = Timestamp::from_millis(1);
