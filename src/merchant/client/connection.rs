@@ -66,13 +66,13 @@ impl Connection {
     /// Speaks HTTP/1.1 over `io`.
     pub async fn http1(io: impl Io, permit: OwnedSemaphorePermit) -> Result<Self, hyper::Error> {
         let closing = CancellationToken::new();
-        let (sender, driver) = http1::Builder::new()
+        let (sender, run) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
             .handshake(Counted { io, reads: 0, _permit: permit })
             .await?;
         // What goes wrong is told to whoever waits for the response.
-        let driven = Driven::new(async move { drop(driver.await) });
+        let driven = Driven::new(async move { drop(run.await) });
         Tasks(closing.clone()).execute(driven.attend());
         Ok(Self {
             sender: Sender::Http1(sender),

@@ -43,15 +43,15 @@ impl Driven {
     pub fn attend(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
         let attended = Attended(Arc::clone(self));
         poll_fn(move |context| {
-            let driven = &attended.0;
+            let this = &attended.0;
             // Left before looking, so that whoever gives the connection back later finds it.
-            *lock(&driven.task) = Some(context.waker().clone());
-            let mut driver = lock(&driven.driver);
+            *lock(&this.task) = Some(context.waker().clone());
+            let mut driver = lock(&this.driver);
             // Asked under the lock: a request's own poll comes after this one, and its waker stays.
-            if driven.lent.load(Ordering::SeqCst) {
+            if this.lent.load(Ordering::SeqCst) {
                 return Poll::Pending;
             }
-            poll(&mut driver, &Arc::clone(driven).into())
+            poll(&mut driver, &Arc::clone(this).into())
         })
     }
 

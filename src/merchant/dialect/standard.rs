@@ -51,7 +51,9 @@ pub fn signatures(keys: &[&Secret], request: &Unsigned<'_>) -> Option<Signed> {
             Key::Hmac(key) => {
                 // HMAC takes keys of every length, so there is always a code.
                 let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).ok()?;
-                content.iter().for_each(|part| mac.update(part));
+                for part in content {
+                    mac.update(part);
+                }
                 append(&mut header, ' ', "v1,");
                 STANDARD.encode_string(mac.finalize().into_bytes(), &mut header);
             }

@@ -18,8 +18,8 @@ fn handing_on() -> (oneshot::Sender<u8>, oneshot::Receiver<u8>, impl Future<Outp
 
 #[tokio::test]
 async fn what_happens_while_nobody_asks_is_seen_by_the_task() {
-    let (wire, outcome, driver) = handing_on();
-    let task = tokio::spawn(Driven::new(driver).attend());
+    let (wire, outcome, run) = handing_on();
+    let task = tokio::spawn(Driven::new(run).attend());
     tokio::task::yield_now().await;
     wire.send(1).unwrap();
     assert_eq!(outcome.await, Ok(1));
@@ -28,8 +28,8 @@ async fn what_happens_while_nobody_asks_is_seen_by_the_task() {
 
 #[tokio::test]
 async fn a_request_is_woken_itself() {
-    let (wire, outcome, driver) = handing_on();
-    let driven = Driven::new(driver);
+    let (wire, outcome, run) = handing_on();
+    let driven = Driven::new(run);
     let task = tokio::spawn(driven.attend());
     tokio::task::yield_now().await;
     driven.lend();
@@ -46,16 +46,16 @@ async fn a_request_is_woken_itself() {
 #[tokio::test]
 async fn after_a_request_the_task_sees_what_happens() {
     for abandoned in [false, true] {
-        let (wire, outcome, driver) = handing_on();
-        let driven = Driven::new(driver);
+        let (wire, outcome, run) = handing_on();
+        let driven = Driven::new(run);
         let task = tokio::spawn(driven.attend());
         tokio::task::yield_now().await;
         driven.lend();
         driven.drive(async {}).await;
         if abandoned {
-            driven.abandon()
+            driven.abandon();
         } else {
-            driven.give_back()
+            driven.give_back();
         }
         wire.send(1).unwrap();
         assert_eq!(outcome.await, Ok(1));
@@ -68,10 +68,10 @@ async fn the_end_of_the_task_closes_the_connection() {
     let file = Arc::new(());
     let held = Arc::clone(&file);
     let driven = Driven::new(async move {
-        let _held = held;
         // Keeps the waker, as a socket does.
         let (_wire, came) = oneshot::channel::<()>();
         let _ = came.await;
+        drop(held);
     });
     let task = tokio::spawn(driven.attend());
     tokio::task::yield_now().await;
