@@ -19,7 +19,6 @@ mod connection;
 mod connections;
 mod deadline;
 mod dial;
-mod driven;
 mod excerpt;
 mod failure;
 mod pool;
@@ -204,7 +203,7 @@ impl Client {
         let rule = &endpoint.policy.acknowledge;
         let encoded = is_encoded(response.headers());
         let kept = if rule.reads_body() { MAX_BODY } else { EXCERPT_SOURCE };
-        let (bytes, complete) = lease.drive(read_body(response.into_body(), kept)).await?;
+        let (bytes, complete) = read_body(response.into_body(), kept).await?;
         lease.done(complete);
         let body = judge_body(rule, Body { bytes: &bytes, complete, encoded });
         let answer = |excerpt| Answer::Response { status, retry_after, body, excerpt };

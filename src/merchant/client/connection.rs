@@ -20,7 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
-use super::{MAX_HEADERS, driven::Driven, request::authority};
+use super::{MAX_HEADERS, request::authority};
 
 /// Bytes of a response's headers at most, and of what is read ahead of a body.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -38,19 +38,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Sends requests over one connection, which closes when nobody holds it.
 pub(super) struct Connection {
     sender: Sender,
-    /// With HTTP/1.1, requests drive the connection themselves.
-    driven: Option<Lent>,
     /// Ends the drivers when the last holder lets go.
     closing: Arc<DropGuard>,
-}
-
-/// A connection that one request at a time drives.
-struct Lent(Arc<Driven>);
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        self.0.abandon();
-    }
 }
 
 /// HTTP/1.1 takes one request at a time, so its sender is never used by two.
@@ -72,13 +61,8 @@ impl Connection {
             .handshake(Counted { io, reads: 0, _permit: permit })
             .await?;
         // What goes wrong is told to whoever waits for the response.
-        let driven = Driven::new(async move { drop(run.await) });
-        Tasks(closing.clone()).execute(driven.attend());
-        Ok(Self {
-            sender: Sender::Http1(sender),
-            driven: Some(Lent(driven)),
-            closing: Arc::new(closing.drop_guard()),
-        })
+        Tasks(closing.clone()).execute(async move { drop(run.await) });
+        Ok(Self { sender: Sender::Http1(sender), closing: Arc::new(closing.drop_guard()) })
     }
 
     /// Speaks HTTP/2 over `io`. Pushed responses are refused by hyper.
@@ -93,15 +77,14 @@ impl Connection {
             .await?;
         let driver = async move { drop(driver.await) };
         tasks.execute(driver);
-        let (sender, closing) = (Sender::Http2(sender), Arc::new(closing.drop_guard()));
-        Ok(Self { sender, driven: None, closing })
+        Ok(Self { sender: Sender::Http2(sender), closing: Arc::new(closing.drop_guard()) })
     }
 
     /// The same connection for one more request at the same time, where HTTP/2 allows it.
     pub fn share(&self) -> Option<Self> {
         let Sender::Http2(sender) = &self.sender else { return None };
         let sender = Sender::Http2(sender.clone());
-        Some(Self { sender, driven: None, closing: Arc::clone(&self.closing) })
+        Some(Self { sender, closing: Arc::clone(&self.closing) })
     }
 
     /// Whether it serves several requests at a time.
@@ -125,21 +108,6 @@ impl Connection {
         }
     }
 
-    /// Waits for what comes over this connection.
-    pub async fn drive<T>(&self, outcome: impl Future<Output = T>) -> T {
-        match &self.driven {
-            Some(Lent(driven)) => driven.drive(outcome).await,
-            None => outcome.await,
-        }
-    }
-
-    /// A request is over and was finished; the connection is ready for the next one, or closed.
-    pub fn rest(&self) {
-        if let Some(Lent(driven)) = &self.driven {
-            driven.give_back();
-        }
-    }
-
     /// Sends the request to `to`, in the form that the version wants.
     pub async fn send(
         &mut self,
@@ -151,11 +119,7 @@ impl Connection {
                 if let Ok(host) = authority(to).parse() {
                     request.headers_mut().insert(HOST, host);
                 }
-                if let Some(Lent(driven)) = &self.driven {
-                    driven.lend();
-                }
-                let response = sender.try_send_request(request);
-                self.drive(response).await
+                sender.try_send_request(request).await
             }
             Sender::Http2(sender) => {
                 request.headers_mut().remove(HOST);

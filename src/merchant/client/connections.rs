@@ -115,20 +115,11 @@ async fn close_idle(pool: Weak<Pool>, tick: std::time::Duration) {
 }
 
 impl Lease {
-    /// Waits for more of the response.
-    pub async fn drive<T>(&self, outcome: impl Future<Output = T>) -> T {
-        match &self.taken {
-            Some(taken) => taken.connection.drive(outcome).await,
-            None => outcome.await,
-        }
-    }
-
     /// The response was read to its end, or to where nobody cares for the rest.
     pub fn done(mut self, complete: bool) {
         if let Some(taken) = self.taken.take()
             && (complete || taken.connection.is_shared())
         {
-            taken.connection.rest();
             self.pool.keep(&self.key, taken);
         }
     }
