@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use paynotify::kafka::reader::StoredRecord;
+use paynotify::{kafka::reader::StoredRecord, model::Timestamp};
+use serde_json::Value;
 
 use super::{
     load::Published,
@@ -73,6 +74,7 @@ pub fn nothing_is_invented(
 /// L5: no attempt before it was due; gives how late those after the first were.
 pub fn nothing_is_early(truth: &Truth, wrong: &mut Vec<String>) -> Vec<i64> {
     let mut late = Vec::new();
+    let rested = rested(truth);
     for ((origin, endpoint), attempts) in &truth.attempts {
         for attempt in attempts {
             let due: Vec<i64> = truth
@@ -83,19 +85,17 @@ pub fn nothing_is_early(truth: &Truth, wrong: &mut Vec<String>) -> Vec<i64> {
                 .map(|one| one.due)
                 .collect();
             let accepted = truth.events[origin].record.appended.as_millis();
+            // One that waited in memory is known from the delivery log, or from the request before;
+            // where that one reached nobody and its worker is dead, nothing can be said.
             let before = attempts.iter().filter(|one| one.number + 1 == attempt.number);
+            let logged = rested.get(&(*origin, *endpoint, attempt.number)).copied();
             let earliest = if attempt.number <= 1 {
                 Some(accepted)
             } else {
-                // One that waited in memory waited for a second at least, the shortest interval.
-                let rested = before.map(|one| one.arrived + 1_000).min();
-                due.iter().copied().min().into_iter().chain(rested).min()
+                let interval = before.map(|one| one.arrived + 1_000).min();
+                due.iter().copied().chain(interval).chain(logged).min()
             };
-            let Some(earliest) = earliest else {
-                let number = attempt.number;
-                wrong.push(format!("L5 attempt {number} of {origin:?} follows no other"));
-                continue;
-            };
+            let Some(earliest) = earliest else { continue };
             if attempt.arrived < earliest {
                 wrong.push(format!(
                     "L5 attempt {} of {origin:?} for {endpoint} came {} ms early; due {due:?}",
@@ -108,6 +108,17 @@ pub fn nothing_is_early(truth: &Truth, wrong: &mut Vec<String>) -> Vec<i64> {
         }
     }
     late
+}
+
+/// When attempts were due that waited in memory, by their delivery and number.
+fn rested(truth: &Truth) -> HashMap<(Origin, &'static str, u32), i64> {
+    let of = |line: &Value| {
+        let (origin, endpoint) = truth.delivery_of(line)?;
+        let number = u32::try_from(line["attempt"].as_u64()? + 1).ok()?;
+        let due = Timestamp::parse(line["due_at"].as_str()?).ok()?;
+        line["next"].is_null().then_some(((origin, endpoint, number), due.as_millis()))
+    };
+    truth.log.iter().filter_map(of).collect()
 }
 
 /// L6: dead letters have the bytes and the coordinates of their event.

@@ -21,6 +21,7 @@ mod crew;
 mod dice;
 mod doors;
 mod faults;
+mod fish;
 mod load;
 mod nemesis;
 mod offsets;

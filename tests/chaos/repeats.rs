@@ -35,6 +35,8 @@ const MARGIN: i64 = 100;
 /// A worker that lost its partitions without being asked hears so by its next heartbeat, or when
 /// it goes on.
 const UNAWARE: i64 = 3_000;
+/// Who lost its partitions has joined again within this time.
+const AGAIN: i64 = 5_000;
 /// The timeout of every merchant: longer than this, no attempt is under way.
 const TIMEOUT: i64 = 3_000;
 
@@ -57,16 +59,18 @@ pub struct Repeated {
 }
 
 impl Repeats {
-    /// The group has a new generation. `unaware`: some member lost partitions without being asked,
-    /// and may have been given the same ones anew.
+    /// The group has a new generation. Who lost partitions without being asked at about this time
+    /// may have been given the same ones anew.
     pub fn generation(
         &mut self,
         truth: &Truth,
         commits: &Commits,
         (place, written): (usize, &Written),
-        unaware: bool,
+        losses: &[Loss],
     ) {
         let Entry::Generation { members, .. } = &written.entry else { return };
+        let near = |loss: &Loss| (written.at - AGAIN..=written.at + AGAIN).contains(&loss.at);
+        let unaware = losses.iter().any(near);
         let mut moved = BTreeSet::new();
         for (member, partitions) in members {
             for partition in partitions {

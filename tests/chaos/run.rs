@@ -178,7 +178,7 @@ impl Run {
             .collect();
         for (place, one) in written.iter().enumerate() {
             wrong.extend(self.commits.take(&truth, one));
-            self.repeats.generation(&truth, &self.commits, (place, one), seen.unaware());
+            self.repeats.generation(&truth, &self.commits, (place, one), &seen.losses);
         }
         round.commits = self.commits.accepted - commits_before;
         let zombies = pauses.iter().filter(|pause| pause.to - pause.from >= ZOMBIE_MILLIS);
