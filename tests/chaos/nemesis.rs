@@ -180,8 +180,6 @@ impl<'a> Nemesis<'a> {
 
     /// Sets one property of the shortest grade; what else it has is as the topics were made.
     async fn alter_grade(&self, key: &str, value: &str) {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.system.bootstrap).create().unwrap();
         let topic = self.system.topics().grade(Grade::new(self.system.grades[0]));
         let config = AlterConfig::new(ResourceSpecifier::Topic(&topic))
             .set("message.timestamp.type", "LogAppendTime")
@@ -189,9 +187,13 @@ impl<'a> Nemesis<'a> {
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
         let deadline = Instant::now() + DEADLINE;
         loop {
+            // Made anew each time: what it knows of the cluster may be what was before the kill.
+            let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+                .set("bootstrap.servers", &self.system.bootstrap)
+                .create()
+                .unwrap();
             match admin.alter_configs([&config], &options).await {
                 Ok(answers) => return answers.into_iter().for_each(|one| drop(one.unwrap())),
-                // Whoever is asked may be the broker that was killed just now.
                 Err(error) => assert!(Instant::now() < deadline, "{topic} as it was: {error}"),
             }
         }
