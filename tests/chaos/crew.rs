@@ -198,6 +198,11 @@ impl Crew {
         seen
     }
 
+    /// What those that are there said.
+    pub fn logs(&self) -> Vec<String> {
+        self.live.iter().map(|member| member.worker.log()).collect()
+    }
+
     /// How many there are.
     pub fn size(&self) -> usize {
         self.live.len()

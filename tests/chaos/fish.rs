@@ -77,7 +77,7 @@ fn told(number: u32, at: u64) -> Arc<Request> {
 }
 
 fn truth(records: Vec<StoredRecord>, requests: &[Arc<Request>]) -> Truth {
-    Truth::new(&TopicNames::new(TOPIC), records, requests)
+    Truth::new(&TopicNames::new(TOPIC), records, requests, &[])
 }
 
 fn commit(topic: &str, position: i64, at: i64) -> Written {

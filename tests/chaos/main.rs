@@ -20,6 +20,7 @@ mod crew;
 #[allow(dead_code, reason = "the simulator needs more of it")]
 mod dice;
 mod doors;
+mod evidence;
 mod faults;
 mod fish;
 mod load;

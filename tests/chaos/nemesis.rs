@@ -37,6 +37,8 @@ pub struct Nemesis<'a> {
     pub prefix: String,
     /// Those that are events.
     pub published: Vec<Published>,
+    /// Merchants that were at another address.
+    pub moved: Vec<String>,
     stopped: Option<usize>,
     frozen: Option<usize>,
     pids: Vec<(u64, u32)>,
@@ -51,7 +53,7 @@ impl<'a> Nemesis<'a> {
         doors: &'a Doors,
         prefix: String,
     ) -> Self {
-        let (published, pids) = (Vec::new(), Vec::new());
+        let (published, moved, pids) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             system,
             cluster,
@@ -60,6 +62,7 @@ impl<'a> Nemesis<'a> {
             doors,
             prefix,
             published,
+            moved,
             stopped: None,
             frozen: None,
             pids,
@@ -131,6 +134,7 @@ impl<'a> Nemesis<'a> {
                 let chosen: Vec<_> = (0..4).map(|_| dice.index(cast::REGULAR)).collect();
                 let urls: Vec<_> =
                     chosen.iter().map(|_| self.doors.url(index).to_owned()).collect();
+                self.moved.extend(chosen.iter().map(|index| cast::regular(*index)));
                 self.move_merchants(&chosen, &urls);
             }
             Kind::Poison => self.poison(),

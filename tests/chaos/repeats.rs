@@ -141,7 +141,9 @@ fn records_of(truth: &Truth, partitions: &BTreeSet<i32>) -> Vec<(Place, Origin)>
 
 /// Whether an attempt or a route of this delivery was begun by then.
 fn begun(truth: &Truth, origin: Origin, endpoint: &'static str, at: i64) -> bool {
-    truth.attempts_of(origin, endpoint).iter().any(|one| one.arrived <= at)
+    let event = &truth.events[&origin];
+    (event.blind && event.record.appended.as_millis() <= at)
+        || truth.attempts_of(origin, endpoint).iter().any(|one| one.arrived <= at)
         || truth.routed_of(origin).iter().any(|one| one.record.appended.as_millis() <= at)
 }
 

@@ -8,6 +8,7 @@ use super::{
     crew::{Crew, LateCommit},
     dice::Dice,
     doors::Doors,
+    evidence,
     faults::{self, Fault},
     load::{Load, Published},
     nemesis::Nemesis,
@@ -108,27 +109,43 @@ impl Run {
         let prefix = format!("e{}r{number}", self.seed);
         let dice = Dice::new(self.seed, &format!("load of round {number}"));
         let load = Load::start(&self.system, dice, &prefix, events, last + AFTER);
-        let published = self.suffer(&faults, prefix).await;
+        let (published, moved) = self.suffer(&faults, prefix).await;
         let published: Vec<_> = load.finish().into_iter().chain(published).collect();
-        self.close(published, Round { faults: words, ..Round::default() }).await
+        self.close(published, &moved, Round { faults: words, ..Round::default() }).await
     }
 
-    /// Ends a round: the last fault is over, and this was published.
-    pub async fn close(&mut self, published: Vec<Published>, mut round: Round) -> Round {
+    /// Ends a round: the last fault is over, this was published, and these merchants were elsewhere.
+    pub async fn close(
+        &mut self,
+        published: Vec<Published>,
+        moved: &[String],
+        mut round: Round,
+    ) -> Round {
         round.events = published.len() as u64;
         self.crew.heal(&self.system, &mut round.wrong);
         round.healed = self.await_rest(&mut round.wrong).await;
         self.crew.settle(&mut round.wrong);
         await_replicas(&self.system);
-        self.judge(&published, &mut round);
+        self.judge(&published, moved, &mut round);
+        if !round.wrong.is_empty() {
+            println!("seen later: {:#?}", self.look_again().await);
+        }
         round
     }
 
-    async fn suffer(&mut self, faults: &[Fault], prefix: String) -> Vec<Published> {
+    /// What is there after a while that was not there when the round was judged: the cluster took
+    /// something back, and gave it again.
+    async fn look_again(&mut self) -> Vec<String> {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let late = self.tail.read().into_iter();
+        late.map(|one| format!("{} appended at {}", one.coordinates, one.appended)).collect()
+    }
+
+    async fn suffer(&mut self, faults: &[Fault], prefix: String) -> (Vec<Published>, Vec<String>) {
         let Self { system, cluster, receiver, crew, doors, .. } = self;
         let mut nemesis = Nemesis::new(system, cluster, receiver, crew, doors, prefix);
         nemesis.play(faults).await;
-        nemesis.published
+        (nemesis.published, nemesis.moved)
     }
 
     /// How long it takes until everything is delivered, buried and committed.
@@ -150,7 +167,7 @@ impl Run {
         began.elapsed()
     }
 
-    fn judge(&mut self, published: &[Published], round: &mut Round) {
+    fn judge(&mut self, published: &[Published], moved: &[String], round: &mut Round) {
         let seen = self.crew.look();
         let pauses = std::mem::take(&mut self.crew.pauses);
         round.reached = std::mem::take(&mut self.crew.reached) as u64;
@@ -160,7 +177,7 @@ impl Run {
             .read()
             .into_iter()
             .partition(|record| &*record.coordinates.topic == "__consumer_offsets");
-        let truth = Truth::new(&self.system.topics(), records, &requests);
+        let truth = Truth::new(&self.system.topics(), records, &requests, moved);
         let wrong = &mut round.wrong;
         checks::nothing_is_lost(&truth, published, wrong);
         checks::nothing_is_invented(&truth, published, &requests, wrong);
@@ -192,6 +209,10 @@ impl Run {
             wrong.push(format!("the commit of {partition} at {position} is a frozen worker's"));
         }
         round.repeated = self.repeats.close(&truth, &pauses, &seen.losses, wrong);
+        if !wrong.is_empty() {
+            let kept = evidence::keep(&self.system.prefix, &truth, &written, &self.crew.logs());
+            println!("what is known of it: {}", kept.display());
+        }
     }
 
     /// All workers stop; gives what went wrong.

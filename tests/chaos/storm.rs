@@ -50,7 +50,7 @@ impl Storm {
             // The pace of a storm; nothing is waited for.
             tokio::time::sleep(Duration::from_millis(dice.below(501))).await;
         }
-        let round = run.close(load.finish(), Round::default()).await;
+        let round = run.close(load.finish(), &[], Round::default()).await;
         Weathered { round, joined, left }
     }
 }

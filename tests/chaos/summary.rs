@@ -118,8 +118,14 @@ impl Summary {
         let mut late = self.late.clone();
         late.sort_unstable();
         let at = |share: usize| late.get(late.len().saturating_sub(1) * share / 100);
+        let sum = |name: &str| self.sums.get(name).copied().unwrap_or(0);
+        // In thousandths, because all figures are whole.
+        let mean = |of: &str, over: &str| 1_000 * sum(of) / sum(over).max(1);
         let text = json!({
             "next_round": self.next_round,
+            "repeated_per_thousand_faults": mean("repeated", "faults"),
+            "repeats_allowed_per_thousand_faults": mean("repeats_allowed", "faults"),
+            "healed_mean_millis": sum("healed_sum_millis") / sum("rounds").max(1),
             "kinds": self.faults.len(),
             "faults": self.faults,
             "sums": self.sums,

@@ -27,6 +27,8 @@ pub struct Event {
     pub id: Option<String>,
     /// Whom it is for; none where nobody knows.
     pub endpoints: Option<Vec<&'static str>>,
+    /// Its merchant was elsewhere for a while, so that attempts were made which are in no notes.
+    pub blind: bool,
     pub record: StoredRecord,
 }
 
@@ -75,7 +77,12 @@ pub struct Truth {
 
 impl Truth {
     /// Puts everything in its place.
-    pub fn new(topics: &TopicNames, records: Vec<StoredRecord>, requests: &[Arc<Request>]) -> Self {
+    pub fn new(
+        topics: &TopicNames,
+        records: Vec<StoredRecord>,
+        requests: &[Arc<Request>],
+        moved: &[String],
+    ) -> Self {
         let mut truth = Self {
             events: BTreeMap::new(),
             ids: HashMap::new(),
@@ -91,7 +98,7 @@ impl Truth {
         for record in records {
             let topic = Arc::clone(&record.coordinates.topic);
             if *topic == *truth.completions {
-                truth.enter(record);
+                truth.enter(record, moved);
             } else if *topic == *log {
                 let line = record.value.as_deref().unwrap_or_default();
                 truth.log.extend(serde_json::from_slice::<Value>(line));
@@ -151,7 +158,7 @@ impl Truth {
         self.routed.get(&origin).map_or(&[], Vec::as_slice)
     }
 
-    fn enter(&mut self, record: StoredRecord) {
+    fn enter(&mut self, record: StoredRecord, moved: &[String]) {
         let origin = (record.coordinates.partition, record.coordinates.offset.0);
         let value = record.value.as_deref().unwrap_or_default();
         let parsed: Option<Value> = serde_json::from_slice(value).ok();
@@ -165,7 +172,8 @@ impl Truth {
         {
             self.strays.push(format!("{id} is on completions twice"));
         }
-        self.events.insert(origin, Event { id, endpoints, record });
+        self.events
+            .insert(origin, Event { id, endpoints, blind: moved.contains(&merchant), record });
     }
 
     fn route(&mut self, record: StoredRecord, delay: Option<Span>) {
