@@ -201,9 +201,9 @@ impl Run {
         let zombies = pauses.iter().filter(|pause| pause.to - pause.from >= ZOMBIE_MILLIS);
         round.zombies = zombies.count() as u64;
         let prefix = &self.system.prefix;
-        let moves = &self.repeats.moves;
+        let gone = &self.repeats.moves;
         let late =
-            seen.late_commits.iter().filter(|late| accepted_late(late, &written, moves, prefix));
+            seen.late_commits.iter().filter(|late| accepted_late(late, &written, gone, prefix));
         for LateCommit { partition, position, .. } in late {
             round.late_commits += 1;
             wrong.push(format!("the commit of {partition} at {position} is a frozen worker's"));
