@@ -102,7 +102,9 @@ impl Kind {
             Self::Merchants(_) => dice.between(800, 2_000),
             // A file of merchants is looked at once a second.
             Self::Addresses(_) => dice.between(2_000, 3_000),
-            Self::FailPoint(_) | Self::Churn | Self::ClockShifted => dice.between(1_500, 2_500),
+            // A worker starts and joins before it reaches a point.
+            Self::FailPoint(_) => dice.between(3_500, 4_500),
+            Self::Churn | Self::ClockShifted => dice.between(1_500, 2_500),
             _ => dice.between(1_000, 2_000),
         }
     }

@@ -149,7 +149,7 @@ impl Run {
     }
 
     /// How long it takes until everything is delivered, buried and committed.
-    async fn await_rest(&self, wrong: &mut Vec<String>) -> Duration {
+    async fn await_rest(&mut self, wrong: &mut Vec<String>) -> Duration {
         let began = Instant::now();
         let mut told = false;
         while !self.tail.is_at_rest() {

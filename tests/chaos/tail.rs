@@ -25,8 +25,10 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// Stands at the end of what was read.
 pub struct Tail {
-    reader: BaseConsumer,
-    /// Has the id of the group and is no member.
+    bootstrap: String,
+    group: String,
+    /// Has the id of the group and is no member. One that was refused is made anew: librdkafka may
+    /// keep to a coordinator that is no more, and to a broker that left and came back.
     watcher: BaseConsumer,
     next: BTreeMap<(String, i32), i64>,
     worked: TopicPartitionList,
@@ -48,8 +50,9 @@ impl Tail {
             list.add_partition_range(topic, 0, system.partitions - 1);
         }
         Self {
-            reader: client(system, "ledger"),
-            watcher: client(system, &system.prefix),
+            bootstrap: system.bootstrap.clone(),
+            group: system.prefix.clone(),
+            watcher: client(&system.bootstrap, &system.prefix),
             next,
             worked: list,
         }
@@ -59,19 +62,20 @@ impl Tail {
     pub fn read(&mut self) -> Vec<StoredRecord> {
         let mut assignment = TopicPartitionList::new();
         let mut ends = BTreeMap::new();
-        for ((topic, index), next) in &self.next {
-            let end = self.end(topic, *index);
-            if end > *next {
-                assignment.add_partition_offset(topic, *index, Position::Offset(*next)).unwrap();
-                ends.insert((topic.clone(), *index), end);
+        for ((topic, index), next) in self.next.clone() {
+            let end = self.end(&topic, index);
+            if end > next {
+                assignment.add_partition_offset(&topic, index, Position::Offset(next)).unwrap();
+                ends.insert((topic, index), end);
             }
         }
-        self.reader.assign(&assignment).unwrap();
+        let reader = client(&self.bootstrap, "ledger");
+        reader.assign(&assignment).unwrap();
         let deadline = Instant::now() + DEADLINE;
         let mut records = Vec::new();
         while !ends.is_empty() {
             assert!(Instant::now() < deadline, "the ends {ends:?} are not reached");
-            let Some(Ok(message)) = self.reader.poll(Duration::from_millis(100)) else { continue };
+            let Some(Ok(message)) = reader.poll(Duration::from_millis(100)) else { continue };
             let place = (message.topic().to_owned(), message.partition());
             let next = message.offset() + 1;
             // What came after the end was asked for is read the next time.
@@ -88,15 +92,26 @@ impl Tail {
 
     /// Whether completions and ladder are committed to their ends. Commits are asked for first: what
     /// is on its way from one topic to another is then seen as the end of neither.
-    pub fn is_at_rest(&self) -> bool {
-        let Ok(committed) = self.watcher.committed_offsets(self.worked.clone(), ANSWER) else {
-            return false;
-        };
-        committed.elements().iter().all(|entry| {
-            let ends = self.watcher.fetch_watermarks(entry.topic(), entry.partition(), ANSWER);
-            let position = entry.offset().to_raw().unwrap_or(0).max(0);
-            ends.is_ok_and(|(_, end)| end == position)
-        })
+    pub fn is_at_rest(&mut self) -> bool {
+        let rests = self.rests();
+        if rests.is_none() {
+            self.watcher = client(&self.bootstrap, &self.group);
+        }
+        rests.unwrap_or(false)
+    }
+
+    /// Nothing, where nobody knows.
+    fn rests(&self) -> Option<bool> {
+        let committed = self.watcher.committed_offsets(self.worked.clone(), ANSWER).ok()?;
+        for entry in committed.elements() {
+            entry.error().ok()?;
+            let (topic, index) = (entry.topic(), entry.partition());
+            let (_, end) = self.watcher.fetch_watermarks(topic, index, ANSWER).ok()?;
+            if end != entry.offset().to_raw().unwrap_or(0).max(0) {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     /// Where each partition stands and ends, for what is said of a group that does not rest.
@@ -113,20 +128,21 @@ impl Tail {
         told.collect()
     }
 
-    fn end(&self, topic: &str, index: i32) -> i64 {
+    fn end(&mut self, topic: &str, index: i32) -> i64 {
         let deadline = Instant::now() + DEADLINE;
         loop {
             match self.watcher.fetch_watermarks(topic, index, ANSWER) {
                 Ok((_, end)) => return end,
                 Err(error) => assert!(Instant::now() < deadline, "{topic}/{index}: {error}"),
             }
+            self.watcher = client(&self.bootstrap, &self.group);
         }
     }
 }
 
-fn client(system: &System, group: &str) -> BaseConsumer {
+fn client(bootstrap: &str, group: &str) -> BaseConsumer {
     ClientConfig::new()
-        .set("bootstrap.servers", &system.bootstrap)
+        .set("bootstrap.servers", bootstrap)
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
