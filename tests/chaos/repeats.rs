@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use paynotify::model::Timestamp;
+use serde_json::Value;
 
 use super::{
     checks,
@@ -157,7 +158,27 @@ fn paused(truth: &Truth, pauses: &[Pause]) -> HashSet<Delivery> {
     let met = all.filter(|(_, attempts)| {
         attempts.iter().any(|one| pauses.iter().any(|pause| under_way(pause, one)))
     });
-    met.map(|(delivery, _)| *delivery).collect()
+    // A request that was begun before the stop may arrive after it; the delivery log knows.
+    let logged = truth.log.iter().filter(|line| {
+        let began = started(line);
+        let took = line["duration_ms"].as_i64().unwrap_or(0);
+        pauses.iter().any(|pause| {
+            is_by(line, pause.pid)
+                && began.is_some_and(|at| at <= pause.from + MARGIN && at + took >= pause.from)
+        })
+    });
+    let logged = logged.filter_map(|line| truth.delivery_of(line));
+    met.map(|(delivery, _)| *delivery).chain(logged).collect()
+}
+
+fn started(line: &Value) -> Option<i64> {
+    Some(Timestamp::parse(line["started_at"].as_str()?).ok()?.as_millis())
+}
+
+/// Whether this process wrote the line.
+fn is_by(line: &Value, pid: u32) -> bool {
+    let worker = line["worker"].as_str().unwrap_or_default();
+    worker.ends_with(&format!("-{pid}"))
 }
 
 /// Deliveries that a worker began between losing their partition and hearing so: by the delivery
@@ -169,12 +190,8 @@ fn unaware(truth: &Truth, losses: &[Loss]) -> HashSet<Delivery> {
     for line in &truth.log {
         let Some(delivery) = truth.delivery_of(line) else { continue };
         *lines.entry(delivery).or_default() += 1;
-        let worker = line["worker"].as_str().unwrap_or_default();
-        let started = line["started_at"].as_str().and_then(|text| Timestamp::parse(text).ok());
-        let by_it = |loss: &Loss| worker.ends_with(&format!("-{}", loss.pid));
-        if let Some(started) = started
-            && losses.iter().any(|loss| by_it(loss) && within(started.as_millis(), loss))
-        {
+        let by_it = |loss: &Loss, at| is_by(line, loss.pid) && within(at, loss);
+        if started(line).is_some_and(|at| losses.iter().any(|loss| by_it(loss, at))) {
             all.insert(delivery);
         }
     }
