@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test test-schedule simulate fuzz net bench bench-isolation bench-directory fmt lint
+.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-isolation bench-directory fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -27,6 +27,10 @@ test-schedule: ## a published schedule to its end on a real Kafka, sixty times a
 simulate: ## many more simulated worlds; SEED=n for one with its story; writes target/simulate/summary.json
 	@tools/setup build
 	@tools/simulate
+
+chaos: ## many rounds of faults on a real cluster, goes on where it ended; writes target/chaos/summary.json
+	@tools/setup build kafka
+	@tools/chaos
 
 fuzz: ## many more random cases for every decoder of outside bytes; writes target/fuzz/summary.json
 	@tools/setup build

@@ -37,6 +37,16 @@ struct Inner {
     told: AtomicI64,
 }
 
+/// How wrong the wall clock of this process is, for tests.
+#[cfg(feature = "fail-points")]
+static SHIFT: AtomicI64 = AtomicI64::new(0);
+
+/// Sets the wall clock of this process alone so many milliseconds ahead.
+#[cfg(feature = "fail-points")]
+pub fn shift_wall(millis: i64) {
+    SHIFT.store(millis, Ordering::Relaxed);
+}
+
 impl Clock {
     /// A clock that follows the broker's append times.
     pub fn new() -> Self {
@@ -64,7 +74,10 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is clock.rs")]
     pub fn wall(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        #[cfg(feature = "fail-points")]
+        let millis = millis.saturating_add(SHIFT.load(Ordering::Relaxed));
+        Timestamp::from_millis(millis)
     }
 
     /// The machine's monotonic clock; for deadlines and for how long something took.

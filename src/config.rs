@@ -18,6 +18,8 @@ mod scheduling;
 mod sections;
 mod setting;
 mod size;
+#[cfg(feature = "fail-points")]
+mod testing;
 
 use std::{
     fmt,
@@ -36,6 +38,8 @@ pub use sections::{
     Topics,
 };
 pub use size::{Size, SizeError};
+#[cfg(feature = "fail-points")]
+pub use testing::Testing;
 
 use reader::Reader;
 
@@ -86,6 +90,9 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// The program's own log.
     pub log: Log,
+    /// What a test does to the worker.
+    #[cfg(feature = "fail-points")]
+    pub testing: Testing,
 }
 
 /// Where settings are looked for. Never printed: any of it may hold a secret.
@@ -220,5 +227,7 @@ impl Config {
         self.admin.read(reader);
         self.shutdown.read(reader);
         self.log.read(reader);
+        #[cfg(feature = "fail-points")]
+        self.testing.read(reader);
     }
 }

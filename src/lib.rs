@@ -12,6 +12,7 @@ pub mod demo;
 pub mod engine;
 pub mod envelope;
 pub mod event;
+pub mod fail_point;
 pub mod kafka;
 pub mod merchant;
 pub mod model;

@@ -49,7 +49,7 @@ use crate::{
         TopicNames,
         answers::NOBODY,
         consumer::{ConsumerHandle, Input},
-        producer::{Delivered, Outgoing, Producer},
+        producer::{Delivered, Outgoing, Producer, SendError},
         table::TableInput,
     },
     merchant::directory::Update,
@@ -228,18 +228,9 @@ impl Worker {
         Ok(now)
     }
 
-    /// Writes a tombstone for a key that nobody has: the broker's answer tells its time, and that
-    /// it takes records.
+    /// Asks the broker for its time, and whether it takes records.
     fn probe_clock(&mut self) {
-        let probe = Outgoing {
-            token: PROBE,
-            topic: &self.topics.endpoints(),
-            partition: None,
-            key: Some(NOBODY),
-            value: None,
-            headers: Vec::new(),
-        };
-        match self.producer.send(&probe) {
+        match ask_time(&self.producer, &self.topics) {
             Ok(()) => self.watch.silence.sent(Instant::now()),
             Err(error) => tracing::debug!(%error, "the broker's clock was not asked"),
         }
@@ -261,4 +252,16 @@ impl Worker {
             );
         }
     }
+}
+
+/// Writes a tombstone for a key that nobody has; the broker's answer tells its time.
+fn ask_time(producer: &Producer, topics: &TopicNames) -> Result<(), SendError> {
+    producer.send(&Outgoing {
+        token: PROBE,
+        topic: &topics.endpoints(),
+        partition: None,
+        key: Some(NOBODY),
+        value: None,
+        headers: Vec::new(),
+    })
 }

@@ -22,10 +22,10 @@ use paynotify::{
 use rdkafka::{
     Offset as Position, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    metadata::{MetadataPartition, MetadataTopic},
 };
 use serde_json::json;
 use support::{
+    brokers::{await_replicas, coordinator, leader},
     kafka::Cluster,
     receiver::{Manner, Receiver, Request},
     system::{System, Worker, event, poll},
@@ -73,36 +73,6 @@ impl Deref for Brokers {
     fn deref(&self) -> &Cluster {
         self.cluster
     }
-}
-
-/// Which broker leads a partition. Positions of every group are on one partition, so whoever
-/// leads that is everybody's coordinator.
-fn leader(system: &System, topic: &str, index: i32) -> usize {
-    let client: BaseConsumer = system.clients().consumer().unwrap().create().unwrap();
-    let mut found = 0;
-    let known = poll(DEADLINE, || {
-        let Ok(metadata) = client.fetch_metadata(Some(topic), DEADLINE) else { return false };
-        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-        found = partitions.filter(|one| one.id() == index).map(MetadataPartition::leader).sum();
-        found > 0
-    });
-    assert!(known, "{topic}/{index} has no leader");
-    usize::try_from(found).unwrap() - 1
-}
-
-fn coordinator(system: &System) -> usize {
-    leader(system, "__consumer_offsets", 0)
-}
-
-/// Waits until every partition has all its replicas again.
-fn await_replicas(system: &System) {
-    let client: BaseConsumer = system.clients().consumer().unwrap().create().unwrap();
-    let whole = poll(DEADLINE, || {
-        let Ok(metadata) = client.fetch_metadata(None, DEADLINE) else { return false };
-        let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-        partitions.all(|one| one.isr().len() == one.replicas().len())
-    });
-    assert!(whole, "replicas do not catch up");
 }
 
 /// A thread that runs until it is stopped.

@@ -37,6 +37,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<()> {
     let loaded = common.load()?;
     logging::start(&loaded.config.log)?;
+    #[cfg(feature = "fail-points")]
+    loaded.config.testing.begin();
     for Effective { key, value, origin } in &loaded.effective {
         if *origin != Origin::Default {
             tracing::info!(key, value, from = %origin, "setting");

@@ -126,8 +126,11 @@ pub fn is_silence(error: &KafkaError) -> bool {
 
 /// Whether Kafka answers that it cannot do it for now: another client would hear the same.
 pub fn is_kafkas_own(error: &KafkaError) -> bool {
-    // That one the client says itself, when it finds no coordinator.
-    let own = error.rdkafka_error_code() == Some(RDKafkaErrorCode::WaitingForCoordinator);
+    // Those the client says itself, when it finds no coordinator, or a broker is no more.
+    let own = matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::WaitingForCoordinator | RDKafkaErrorCode::DestroyBroker)
+    );
     (passes(error) && !own)
         || matches!(
             error.rdkafka_error_code(),
@@ -142,7 +145,7 @@ pub fn is_kafkas_own(error: &KafkaError) -> bool {
 }
 
 /// Whether it passes by itself: a new topic takes a moment until every broker knows it and leads
-/// it, and a group until it has a coordinator.
+/// it, and a group until it has a coordinator. A question falls with a broker that left the cluster.
 pub fn passes(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -156,6 +159,7 @@ pub fn passes(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::CoordinatorLoadInProgress
                 | RDKafkaErrorCode::NotCoordinator
                 | RDKafkaErrorCode::WaitingForCoordinator
+                | RDKafkaErrorCode::DestroyBroker
         )
     )
 }
@@ -177,6 +181,13 @@ mod tests {
         assert!(is_silence(&of(RDKafkaErrorCode::MessageTimedOut)));
         assert!(!is_silence(&of(RDKafkaErrorCode::MessageSizeTooLarge)));
         assert!(!is_silence(&of(RDKafkaErrorCode::TopicAuthorizationFailed)));
+    }
+
+    #[test]
+    fn a_question_that_fell_with_its_broker_is_asked_again_and_is_no_answer_of_kafkas() {
+        let fell = KafkaError::MetadataFetch(RDKafkaErrorCode::DestroyBroker);
+        assert!(passes(&fell));
+        assert!(!is_kafkas_own(&fell));
     }
 
     #[test]

@@ -225,14 +225,23 @@ fn watermarks(
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), Error> {
+    let ask = || consumer.fetch_watermarks(topic, partition, DESCRIBE);
+    patiently(consumer, ask).map_err(|source| failed(topic, source))
+}
+
+/// Asks again while the answer is one that passes.
+fn patiently<T>(
+    consumer: &BaseConsumer<LogContext>,
+    ask: impl Fn() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
     let end = Instant::now() + DESCRIBE;
     loop {
-        match consumer.fetch_watermarks(topic, partition, DESCRIBE) {
+        match ask() {
             Err(error) if passes(&error) && Instant::now() < end => {
                 // Waits; nothing is assigned, so no record comes.
                 drop(consumer.poll(GLANCE));
             }
-            answer => return answer.map_err(|source| failed(topic, source)),
+            answer => return answer,
         }
     }
 }
@@ -243,8 +252,10 @@ fn partitions(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
 ) -> Result<Vec<i32>, Error> {
-    let metadata = consumer.fetch_metadata(Some(topic), DESCRIBE).map_err(|source| {
-        Error::Unreachable { servers: settings.bootstrap_servers.clone(), source }
+    let ask = || consumer.fetch_metadata(Some(topic), DESCRIBE);
+    let metadata = patiently(consumer, ask).map_err(|source| Error::Unreachable {
+        servers: settings.bootstrap_servers.clone(),
+        source,
     })?;
     let described = metadata.topics().first().filter(|found| found.error().is_none());
     let found = described.map_or(&[][..], |found| found.partitions());

@@ -11,6 +11,7 @@ use crate::{
         Attempt, AttemptResult, Command, Commit, DeliveryOutcome, Destination, Report, Route,
     },
     envelope,
+    fail_point::{self, Point},
     kafka::producer::Outgoing,
     merchant::client::{Client, Deadline},
     model::Timestamp,
@@ -91,6 +92,7 @@ impl Worker {
                 let since = Instant::now();
                 self.watch.silence.sent(since);
                 self.routes.insert(route.id, Outstanding { to: route.to, parked, since });
+                fail_point::reach(Point::RouteSent);
             }
             Err(error) => {
                 tracing::warn!(topic, %error, "a record cannot be sent now; it is tried again");

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use super::{BATCH, Error, Revoking, Worker, attempts::Attempted};
 use crate::{
-    engine::{Content, Destination, Record},
+    engine::{Answer, Content, Destination, Record},
     envelope::Envelope,
     event,
+    fail_point::{self, Point},
     kafka::{
         committer,
         consumer::{Input, RawRecord},
@@ -84,6 +85,8 @@ impl Worker {
                 self.observer.revoked(&partitions);
             }
             Input::Committed { commit, result } => {
+                let (position, epoch) = (commit.position.0, commit.epoch.0);
+                tracing::debug!(partition = %commit.partition, position, epoch, taken = result.is_ok(), "a commit is answered");
                 if let Err(error) = &result {
                     tracing::warn!(partition = %commit.partition, %error, "a commit was refused; it is tried again");
                 }
@@ -175,7 +178,10 @@ impl Worker {
             return;
         };
         match &delivered.result {
-            Ok(_) => self.observer.routed(&route.to, route.parked),
+            Ok(_) => {
+                fail_point::reach(Point::RouteAnswered);
+                self.observer.routed(&route.to, route.parked);
+            }
             Err(failure) => {
                 let to = match &route.to {
                     Destination::Grade(grade) => self.topics.grade(*grade),
@@ -198,6 +204,9 @@ impl Worker {
         let mut taken = 0;
         while let Some(attempted) = next {
             self.attempts.release(&attempted);
+            if let Answer::Response { status: 200..=299, .. } = attempted.result.answer {
+                fail_point::reach(Point::Acknowledged);
+            }
             self.engine.handle_attempted(now, attempted.id, attempted.result);
             taken += 1;
             next = (taken < BATCH).then(|| self.inputs.attempted.try_recv().ok()).flatten();

@@ -26,7 +26,7 @@ use crate::{
         self, ClientSettings, TopicNames,
         consumer::Consumer,
         position::FirstStart,
-        producer::{Log, Producer},
+        producer::{Delivered, Log, Producer},
         topics::Finding,
     },
     merchant::{
@@ -40,6 +40,9 @@ use crate::{
 
 /// How long the broker may take to name its cluster.
 const CLUSTER: Duration = Duration::from_secs(15);
+
+/// How long the broker may take to tell its time before the wall clock stands in for it.
+const TIME: Duration = Duration::from_secs(5);
 
 /// Everything that a worker needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -222,7 +225,7 @@ pub async fn start(
     let clock = if settings.embedded_broker { Clock::without_offset() } else { Clock::new() };
 
     let clients = kafka.clone();
-    let (producer, delivered, cluster) = blocking(stop, move || {
+    let (producer, mut delivered, cluster) = blocking(stop, move || {
         kafka::sign_in(&clients)?;
         let (producer, delivered) = Producer::new(&clients)?;
         let cluster = producer.cluster_id(CLUSTER);
@@ -237,6 +240,7 @@ pub async fn start(
         grades_read = topics_check::with_retired(&settings, &kafka, stop).await?;
         topics_check::check(&settings, &grades_read, &kafka, stop).await?;
     }
+    let told = learn_time(&clock, &producer, &mut delivered, &topics, stop).await?;
     let mut engine = Engine::new(settings.engine(cluster));
     let mut endpoints = Endpoints::new(
         settings.patience(),
@@ -291,8 +295,35 @@ pub async fn start(
         ticks: 0,
         settings,
     };
-    worker.probe_clock();
+    if !told {
+        worker.probe_clock();
+    }
     Ok(worker)
+}
+
+/// Learns the broker's time before anything is due by it; whether it was told. Time never goes back,
+/// so what a wrong wall clock said in the meantime would be believed for as long as it is ahead.
+async fn learn_time(
+    clock: &Clock,
+    producer: &Producer,
+    delivered: &mut mpsc::Receiver<Delivered>,
+    topics: &TopicNames,
+    stop: &CancellationToken,
+) -> Result<bool, Error> {
+    if let Err(error) = super::ask_time(producer, topics) {
+        tracing::debug!(%error, "the broker's clock was not asked");
+        return Ok(false);
+    }
+    let answer = tokio::select! {
+        answer = tokio::time::timeout(TIME, delivered.recv()) => answer.ok().flatten(),
+        () = stop.cancelled() => return Err(Error::Stopped),
+    };
+    let Some(Delivered { result: Ok(appended), sent, received, .. }) = answer else {
+        tracing::warn!("the broker does not tell its time; this machine's clock stands in for it");
+        return Ok(false);
+    };
+    clock.observe_acknowledged(appended.timestamp, sent, received);
+    Ok(true)
 }
 
 fn lines(findings: &[Finding]) -> String {

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests compare with the real time")]
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this module")]
 
+pub mod brokers;
 pub mod kafka;
 pub mod mock;
 pub mod receiver;

@@ -3,16 +3,19 @@
 //! HTTP/1.1 is read by hand here, because a test also needs what a framework prevents: to hang,
 //! and to break the connection in the middle.
 
+mod answer;
+
 use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
+use answer::{After, answer};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     net::{TcpListener, TcpStream},
     sync::Notify,
     time::timeout,
@@ -34,6 +37,24 @@ pub enum Manner {
     Slow(Duration),
     /// Breaks the connection instead.
     Reset,
+    /// This status at once, with this body.
+    Says(u16, &'static str),
+    /// 200 after this time, with this body.
+    SlowlySays(Duration, &'static str),
+    /// 503, and to come again after so many seconds.
+    RetryAfter(u64),
+    /// Breaks the connection in the middle of the body.
+    ResetWithin,
+    /// Breaks it after a whole answer of 200 with this body: whether that was read, nobody knows.
+    ResetAfter(&'static str),
+    /// A head that drips and does not end.
+    SlowHead,
+    /// A body that drips and does not end.
+    SlowBody,
+    /// 500 with a body that comes as fast as it is read, and does not end.
+    EndlessBody,
+    /// Interim answers, and never another.
+    Interim,
 }
 
 /// One request as it came.
@@ -49,8 +70,12 @@ pub struct Request {
     pub arrived: Instant,
     /// The same by the wall clock.
     pub arrived_at: SystemTime,
-    /// The status that is answered; none when the request hangs or is reset.
+    /// The status that is answered; none where no whole answer is sure to come.
     pub status: Option<u16>,
+    /// How it is answered.
+    pub manner: Manner,
+    /// When a whole answer was begun that then went out.
+    pub answered: Arc<OnceLock<SystemTime>>,
 }
 
 /// The server; it stops when dropped.
@@ -115,6 +140,11 @@ impl Receiver {
         self.shared.state().requests.clone()
     }
 
+    /// The same, and forgets them.
+    pub fn take_requests(&self) -> Vec<Arc<Request>> {
+        std::mem::take(&mut self.shared.state().requests)
+    }
+
     /// The requests of one path so far.
     pub fn requests_to(&self, path: &str) -> Vec<Arc<Request>> {
         self.requests().into_iter().filter(|request| request.path == path).collect()
@@ -167,10 +197,12 @@ impl Shared {
             other => other,
         };
         request.status = match manner {
-            Manner::Status(status) => Some(status),
-            Manner::Ok | Manner::Slow(_) => Some(200),
-            Manner::FailTimes(..) | Manner::Hang | Manner::Reset => None,
+            Manner::Status(status) | Manner::Says(status, _) => Some(status),
+            Manner::Ok | Manner::Slow(_) | Manner::SlowlySays(..) => Some(200),
+            Manner::RetryAfter(_) => Some(503),
+            _ => None,
         };
+        request.manner = manner;
         state.requests.push(Arc::new(request));
         drop(state);
         self.changed.notify_waiters();
@@ -192,18 +224,21 @@ async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await? {
-        let status = match shared.record(request) {
-            Manner::Status(status) => status,
-            Manner::Slow(time) => {
-                tokio::time::sleep(time).await;
-                200
-            }
-            Manner::Hang => std::future::pending().await,
-            Manner::Reset => return stream.get_ref().set_zero_linger(),
-            Manner::Ok | Manner::FailTimes(..) => 200,
+        let answered = Arc::clone(&request.answered);
+        let manner = shared.record(request);
+        let waits = match manner {
+            Manner::Slow(time) | Manner::SlowlySays(time, _) => time,
+            _ => Duration::ZERO,
         };
-        let answer = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: 0\r\n\r\n");
-        stream.get_mut().write_all(answer.as_bytes()).await?;
+        // The client may act on the answer before this task goes on.
+        let begun = SystemTime::now() + waits;
+        let after = answer(&mut stream, manner).await?;
+        if after == After::Kept || matches!(manner, Manner::ResetAfter(_)) {
+            let _ = answered.set(begun);
+        }
+        if after == After::Closed {
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -228,5 +263,6 @@ async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> 
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let (arrived, arrived_at) = (Instant::now(), SystemTime::now());
-    Ok(Some(Request { path, headers, body, arrived, arrived_at, status: None }))
+    let (status, manner, answered) = (None, Manner::Ok, Arc::default());
+    Ok(Some(Request { path, headers, body, arrived, arrived_at, status, manner, answered }))
 }

@@ -22,6 +22,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
+    types::RDKafkaErrorCode,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -124,8 +125,20 @@ impl System {
         });
         let all: Vec<_> = log.chain(compacted).collect();
         let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
-        for created in admin.create_topics(&all, &options).await.unwrap() {
-            created.unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        let created = loop {
+            match admin.create_topics(&all, &options).await {
+                Ok(created) => break created,
+                // In a young cluster not every broker knows every other, and questions fall.
+                Err(error) => assert!(Instant::now() < deadline, "no topics: {error}"),
+            }
+        };
+        for one in created {
+            match one {
+                // By the question that fell.
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, error)) => panic!("{topic}: {error}"),
+            }
         }
         // The controller has them; the brokers hear of them a moment later.
         let led = || {
@@ -310,6 +323,13 @@ impl System {
     pub fn cluster(&self) -> String {
         let consumer: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
         consumer.client().fetch_cluster_id(DEADLINE).unwrap()
+    }
+
+    /// Waits until everything on completions is committed to its end, whatever waits on the ladder.
+    pub fn await_committed_completions(&self, deadline: Duration) {
+        let topic = self.topics().completions();
+        let done = || self.positions(&topic).iter().all(|(at, end)| at.unwrap_or(0) == *end);
+        assert!(poll(deadline, done), "not committed: {:?}", self.positions(&topic));
     }
 
     /// Waits until everything on completions and the ladder is committed to its end.

@@ -76,6 +76,11 @@ impl Worker {
         self.log.lock().unwrap().join("\n")
     }
 
+    /// The lines of its log but for the first `count`.
+    pub fn lines_since(&self, count: usize) -> Vec<String> {
+        self.log.lock().unwrap().get(count..).unwrap_or_default().to_vec()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

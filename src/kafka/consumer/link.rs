@@ -14,6 +14,7 @@ use rdkafka::{
 use super::{Input, context::Context, shared::Shared, start};
 use crate::{
     engine::Commit,
+    fail_point::{self, Point},
     kafka::committer::{Broker, Error},
     model::Partition,
 };
@@ -33,7 +34,11 @@ impl Broker for Link {
             *self.shared.committing.lock().unwrap_or_else(PoisonError::into_inner) = since;
         };
         set(Some(self.shared.clock.instant()));
+        fail_point::reach(Point::Committing);
         let result = self.consumer.commit(positions, CommitMode::Sync);
+        if result.is_ok() {
+            fail_point::reach(Point::Committed);
+        }
         set(None);
         result
     }

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     engine::{Commit, Epoch},
+    fail_point::{self, Point},
     kafka::{
         committer::Committer,
         position::{FirstStart, History, Start, decide, resume},
@@ -99,6 +100,7 @@ impl Membership {
         self.out_of_range.retain(|partition, _| !indexes.contains(&partition.index));
         let partitions = self.held_of(indexes);
         if !partitions.is_empty() {
+            fail_point::reach(Point::Revoking);
             if consumer.assignment_lost() {
                 self.outbox.push_back(Input::Lost(partitions.clone()));
             } else {
@@ -175,7 +177,9 @@ impl Membership {
             return Ok(());
         }
         self.count = self.count.max(self.waiting.last().map_or(0, |last| last + 1));
+        fail_point::reach(Point::Assigned);
         let commits = start::committed(consumer, &self.shared, &ours)?;
+        fail_point::reach(Point::Positioned);
         let logs = start::logs(consumer, &self.shared, &ours)?;
         let complete = ours.iter().all(|partition| commits.contains_key(partition));
         let (history, first) =

@@ -1,0 +1,271 @@
+//! Carries out the faults of a round, and undoes them.
+
+use std::time::{Duration, Instant};
+
+use paynotify::model::Grade;
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    client::DefaultClientContext,
+};
+
+use super::{
+    cast,
+    crew::Crew,
+    dice::Dice,
+    doors::Doors,
+    faults::{Fault, Kind, MANNERS},
+    load::Published,
+};
+use crate::support::{
+    brokers::{coordinator, other_than},
+    kafka::Cluster,
+    receiver::{Manner, Receiver},
+    system::{DEADLINE, System, event},
+};
+
+const YEARS: u64 = 10 * 365 * 86_400;
+
+/// What faults are done to.
+pub struct Nemesis<'a> {
+    pub system: &'a mut System,
+    pub cluster: &'a Cluster,
+    pub receiver: &'a Receiver,
+    pub crew: &'a mut Crew,
+    pub doors: &'a Doors,
+    /// Prefix of the ids of events that it publishes.
+    pub prefix: String,
+    /// Those that are events.
+    pub published: Vec<Published>,
+    /// Merchants that were at another address.
+    pub moved: Vec<String>,
+    stopped: Option<usize>,
+    frozen: Option<usize>,
+    pids: Vec<(u64, u32)>,
+}
+
+impl<'a> Nemesis<'a> {
+    pub fn new(
+        system: &'a mut System,
+        cluster: &'a Cluster,
+        receiver: &'a Receiver,
+        crew: &'a mut Crew,
+        doors: &'a Doors,
+        prefix: String,
+    ) -> Self {
+        let (published, moved, pids) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            system,
+            cluster,
+            receiver,
+            crew,
+            doors,
+            prefix,
+            published,
+            moved,
+            stopped: None,
+            frozen: None,
+            pids,
+        }
+    }
+
+    /// Begins and ends each fault at its time. Whatever is still wrong then is mended.
+    pub async fn play(&mut self, faults: &[Fault]) {
+        let began = Instant::now();
+        let mut steps: Vec<(Duration, bool, &Fault)> = Vec::new();
+        for fault in faults {
+            steps.push((fault.begins, true, fault));
+            steps.push((fault.ends, false, fault));
+        }
+        steps.sort_by_key(|(at, begins, _)| (*at, *begins));
+        for (at, begins, fault) in steps {
+            // When faults come is what a nemesis decides; nothing is waited for.
+            tokio::time::sleep(at.saturating_sub(began.elapsed())).await;
+            if begins {
+                self.begin(fault).await;
+            } else {
+                self.end(fault).await;
+            }
+        }
+        if let Some(index) = self.frozen.take() {
+            self.cluster.cont(index);
+        }
+        if let Some(index) = self.stopped.take() {
+            self.cluster.restart(index);
+        }
+    }
+
+    async fn begin(&mut self, fault: &Fault) {
+        let who = fault.who;
+        let mut dice = Dice::new(who, "fault");
+        match fault.kind {
+            Kind::WorkerKilled => {
+                self.crew.kill(who);
+                self.crew.join(self.system);
+            }
+            Kind::FailPoint(point) => {
+                self.crew.leave(who);
+                self.crew.join_armed(self.system, point, times(point, &mut dice));
+            }
+            Kind::Zombie | Kind::WorkerFrozen => {
+                let pid = self.crew.freeze(who);
+                self.pids.extend(pid.map(|pid| (who, pid)));
+            }
+            Kind::Churn => self.crew.join(self.system),
+            Kind::ClockShifted => {
+                self.crew.leave(who);
+                let shift = dice.pick(&["1h", "-1h", "20s", "-20s", "90s", "-90s"]);
+                self.crew.join_shifted(self.system, shift);
+            }
+            Kind::BrokerKilled => self.stop_broker(other_than(coordinator(self.system), who)),
+            Kind::CoordinatorKilled => self.stop_broker(coordinator(self.system)),
+            Kind::BrokerFrozen => {
+                let index = usize::try_from(who % 3).unwrap();
+                self.cluster.pause(index);
+                self.frozen = Some(index);
+            }
+            Kind::GradeRefuses => {
+                self.alter_grade("min.insync.replicas", "3").await;
+                self.stop_broker(other_than(coordinator(self.system), who));
+            }
+            Kind::GradeSmall => self.alter_grade("max.message.bytes", "250").await,
+            Kind::Merchants(index) => self.change_manners(MANNERS[index], &mut dice),
+            Kind::Addresses(index) => {
+                let chosen: Vec<_> = (0..4).map(|_| dice.index(cast::REGULAR)).collect();
+                let urls: Vec<_> =
+                    chosen.iter().map(|_| self.doors.url(index).to_owned()).collect();
+                self.moved.extend(chosen.iter().map(|index| cast::regular(*index)));
+                self.move_merchants(&chosen, &urls);
+            }
+            Kind::Poison => self.poison(),
+            Kind::UnknownMerchant => self.publish(cast::NOBODY, 5, "x", 0),
+            Kind::TooLarge => self.publish("m_1", 2, "big", 300 * 1024),
+        }
+    }
+
+    async fn end(&mut self, fault: &Fault) {
+        match fault.kind {
+            Kind::Zombie | Kind::WorkerFrozen => {
+                for (_, pid) in self.pids.iter().filter(|(who, _)| *who == fault.who) {
+                    self.crew.thaw(*pid);
+                }
+            }
+            Kind::Churn => self.crew.leave(fault.who),
+            // So that partitions are asked back from the one that is to fail then.
+            Kind::FailPoint(_) => self.crew.join(self.system),
+            Kind::BrokerFrozen => {
+                if let Some(index) = self.frozen.take() {
+                    self.cluster.cont(index);
+                }
+            }
+            Kind::GradeRefuses | Kind::GradeSmall => self.alter_grade("retention.ms", "-1").await,
+            Kind::Merchants(_) => {
+                for index in 0..cast::REGULAR {
+                    self.receiver.answer(&format!("/{}", cast::regular(index)), cast::usual(index));
+                }
+            }
+            Kind::Addresses(_) => {
+                let all: Vec<_> = (0..cast::REGULAR).collect();
+                let path = |index: &usize| format!("/{}", cast::regular(*index));
+                let urls: Vec<_> =
+                    all.iter().map(|index| self.receiver.url(&path(index))).collect();
+                self.move_merchants(&all, &urls);
+            }
+            _ => {}
+        }
+    }
+
+    fn stop_broker(&mut self, index: usize) {
+        if self.stopped.is_none() {
+            self.cluster.stop(index);
+            self.stopped = Some(index);
+        }
+    }
+
+    /// Sets one property of the shortest grade; what else it has is as the topics were made.
+    async fn alter_grade(&self, key: &str, value: &str) {
+        let topic = self.system.topics().grade(Grade::new(self.system.grades[0]));
+        let config = AlterConfig::new(ResourceSpecifier::Topic(&topic))
+            .set("message.timestamp.type", "LogAppendTime")
+            .set(key, value);
+        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            // Made anew each time: what it knows of the cluster may be what was before the kill.
+            let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+                .set("bootstrap.servers", &self.system.bootstrap)
+                .create()
+                .unwrap();
+            match admin.alter_configs([&config], &options).await {
+                Ok(answers) => return answers.into_iter().for_each(|one| drop(one.unwrap())),
+                Err(error) => assert!(Instant::now() < deadline, "{topic} as it was: {error}"),
+            }
+        }
+    }
+
+    /// The directory has these merchants at these addresses.
+    fn move_merchants(&mut self, merchants: &[usize], urls: &[String]) {
+        for (index, url) in merchants.iter().zip(urls) {
+            self.system.add_merchant(&cast::regular(*index), url, &cast::policy());
+        }
+        self.system.write_directory();
+    }
+
+    /// Some merchants behave badly, each of them in this way.
+    fn change_manners(&self, name: &str, dice: &mut Dice) {
+        let manner = match name {
+            "black-hole" => Manner::Hang,
+            "reset-before-answer" => Manner::Reset,
+            "reset-within-body" => Manner::ResetWithin,
+            "reset-after-body" => Manner::ResetAfter(cast::SUCCESS),
+            "slow-head" => Manner::SlowHead,
+            "slow-body" => Manner::SlowBody,
+            "endless-body" => Manner::EndlessBody,
+            "interim-flood" => Manner::Interim,
+            "status-500" => Manner::Status(500),
+            "retry-after-years" => Manner::RetryAfter(YEARS),
+            "wrong-body" => Manner::Says(200, "fail"),
+            other => panic!("nobody behaves like {other}"),
+        };
+        for _ in 0..4 {
+            let index = dice.index(cast::REGULAR);
+            self.receiver.answer(&format!("/{}", cast::regular(index)), manner);
+        }
+    }
+
+    fn poison(&self) {
+        let headers = || vec![("x".to_owned(), bytes::Bytes::from_static(b"y"))];
+        self.system.publish_raw(Some(b"m_1"), Some(b"{ no json"), headers());
+        self.system.publish_raw(Some(b"m_1"), None, headers());
+        let body = event(&format!("{}_keyless", self.prefix), "m_1");
+        self.system.publish_raw(None, Some(body.as_bytes()), headers());
+        let body = event(&format!("{}_strange", self.prefix), "m_2");
+        self.system.publish_raw(Some(b"m_1"), Some(body.as_bytes()), headers());
+    }
+
+    /// Events with so many bytes more than they need.
+    fn publish(&mut self, merchant: &str, count: usize, name: &str, padding: usize) {
+        for number in 0..count {
+            let id = format!("{}_{name}_{number}", self.prefix);
+            let body = event(&id, merchant).replace("✓", &"x".repeat(padding));
+            self.system.publish_raw(Some(merchant.as_bytes()), Some(body.as_bytes()), Vec::new());
+            // One that is too large becomes a dead letter as what it is: bytes.
+            if padding == 0 {
+                self.published.push(Published { id, body, acknowledged: true });
+            }
+        }
+    }
+}
+
+/// How often a point is passed before the process ends at it: some are rare.
+fn times(point: usize, dice: &mut Dice) -> u64 {
+    use paynotify::fail_point::Point::{
+        Acknowledged, Committed, Committing, RouteAnswered, RouteSent,
+    };
+    match paynotify::fail_point::Point::ALL[point].0 {
+        Acknowledged => dice.between(1, 200),
+        Committing | Committed => dice.between(1, 20),
+        RouteSent | RouteAnswered => dice.between(1, 5),
+        _ => 1,
+    }
+}
