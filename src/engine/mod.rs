@@ -83,7 +83,10 @@ use self::{
 };
 use crate::{
     envelope::Envelope,
-    model::{Class, Endpoint, Ladder, Merchant, MerchantId, Named, Partition, Span, Timestamp},
+    model::{
+        Class, Endpoint, Grade, Ladder, Merchant, MerchantId, Named, Partition, Source, Span,
+        Timestamp,
+    },
 };
 
 /// Everything that can be set.
@@ -172,6 +175,16 @@ struct Delivery {
     stage: Stage,
     /// Routes in a row that the broker did not take.
     failures: u32,
+}
+
+impl Delivery {
+    /// The grade on which it was parked last. After an attempt a grade may stand in its schedule.
+    fn parked_on(&self) -> Option<Grade> {
+        match self.record.partition.source {
+            Source::Grade(grade) if self.envelope.attempts == 0 => Some(grade),
+            _ => None,
+        }
+    }
 }
 
 /// What a delivery is waiting for.

@@ -54,11 +54,17 @@ impl Engine {
         self.route(id, Destination::Grade(grade));
     }
 
-    /// Parks a delivery that must not be attempted now, a grade longer each time.
+    /// Parks a delivery that must not be attempted now, a grade longer each time; never for less
+    /// than it was parked before, or a full lane's thousands would climb from the smallest grade.
     pub(super) fn park(&mut self, now: Timestamp, id: DeliveryId, reason: ParkReason) {
-        let step = self.deliveries.get(&id).map_or(0, |delivery| delivery.envelope.parked);
-        let longest = self.settings.longest_parking;
-        let grade = schedule::parking_grade(&self.settings.ladder, step, longest);
+        let Some(delivery) = self.deliveries.get(&id) else {
+            return;
+        };
+        let (ladder, longest) = (&self.settings.ladder, self.settings.longest_parking);
+        let by_count = schedule::parking_grade(ladder, delivery.envelope.parked, longest);
+        let before =
+            delivery.parked_on().and_then(|grade| ladder.at_most(grade.delay().min(longest)));
+        let grade = before.map_or(by_count, |before| by_count.max(before));
         self.park_on(now, id, grade, reason);
     }
 

@@ -80,6 +80,28 @@ fn what_loses_its_turn_for_more_than_a_second_is_parked_and_climbs() {
 }
 
 #[test]
+fn what_a_full_lane_parked_for_long_is_not_parked_for_less_where_the_endpoint_fails() {
+    let mut given = Scenario::with(Settings { lane_records: 1_000, ..settings() });
+    let main = EndpointId::parse("main").unwrap();
+    for offset in 0..20 {
+        given.read_at(on_grade(600, 0), 1, Offset(offset), "acme", |envelope| {
+            envelope.endpoint = Some(main.clone());
+            envelope.parked = 1;
+        });
+    }
+    given.pass(seconds(590));
+    read(&mut given, 5);
+    failing(&mut given, 5);
+    answer_all(&mut given, 500);
+    given.pass(seconds(10));
+    (0..3).for_each(|_| given.pass(seconds(1)));
+    let routes = std::mem::take(&mut given.routes);
+    let parked: Vec<_> = routes.iter().filter(|route| route.envelope.parked == 2).collect();
+    assert!(parked.len() >= 16, "{} parked", parked.len());
+    assert!(parked.iter().all(|route| route.to == Destination::Grade(grade(600))));
+}
+
+#[test]
 fn a_success_ends_it_and_more_is_asked_of_the_endpoint_step_by_step() {
     let mut given = open();
     read(&mut given, 40);
