@@ -41,6 +41,27 @@ pub struct StoredRecord {
 }
 
 impl StoredRecord {
+    /// A message of this topic as it came.
+    pub fn of(topic: &Arc<str>, message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            let owned = |header: rdkafka::message::Header<'_, &[u8]>| {
+                (header.key.to_owned(), Bytes::copy_from_slice(header.value.unwrap_or_default()))
+            };
+            headers.iter().map(owned).collect()
+        });
+        Self {
+            coordinates: Coordinates {
+                topic: Arc::clone(topic),
+                partition: message.partition(),
+                offset: Offset(message.offset()),
+            },
+            appended: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
+            key: message.key().map(Bytes::copy_from_slice),
+            value: message.payload().map(Bytes::copy_from_slice),
+            headers,
+        }
+    }
+
     /// The value of the last header of this name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().rfind(|(found, _)| found == name).map(|(_, value)| &**value)
@@ -181,7 +202,7 @@ impl Reader {
             None => Ok(None),
             Some(Ok(message)) => {
                 let (partition, offset) = (message.partition(), message.offset());
-                let record = stored(&self.topic, &message);
+                let record = StoredRecord::of(&self.topic, &message);
                 drop(message);
                 let end = self.behind.get(&partition).copied();
                 if end.is_some_and(|end| offset + 1 >= end) {
@@ -265,24 +286,4 @@ fn partitions(
         return Err(Error::MissingTopic { topic: topic.to_owned() });
     }
     Ok(numbers)
-}
-
-fn stored(topic: &Arc<str>, message: &BorrowedMessage<'_>) -> StoredRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let owned = |header: rdkafka::message::Header<'_, &[u8]>| {
-            (header.key.to_owned(), Bytes::copy_from_slice(header.value.unwrap_or_default()))
-        };
-        headers.iter().map(owned).collect()
-    });
-    StoredRecord {
-        coordinates: Coordinates {
-            topic: Arc::clone(topic),
-            partition: message.partition(),
-            offset: Offset(message.offset()),
-        },
-        appended: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
-        headers,
-    }
 }

@@ -2,19 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use paynotify::{
-    kafka::reader::StoredRecord,
-    model::{Coordinates, Grade, Offset, Timestamp},
-};
+use paynotify::{kafka::reader::StoredRecord, model::Grade};
 use rdkafka::{
     ClientConfig, Message, Offset as Position, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    message::{BorrowedMessage, Headers},
 };
 
 use crate::support::system::System;
@@ -80,7 +74,7 @@ impl Tail {
             let next = message.offset() + 1;
             // What came after the end was asked for is read the next time.
             if ends.get(&place).is_some_and(|end| next <= *end) {
-                records.push(stored(&message));
+                records.push(StoredRecord::of(&message.topic().into(), &message));
                 self.next.insert(place.clone(), next);
                 if ends[&place] == next {
                     ends.remove(&place);
@@ -150,23 +144,4 @@ fn client(bootstrap: &str, group: &str) -> BaseConsumer {
         .set("topic.metadata.refresh.fast.interval.ms", "50")
         .create()
         .unwrap()
-}
-
-fn stored(message: &BorrowedMessage<'_>) -> StoredRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        let all = headers.iter();
-        all.map(|one| (one.key.to_owned(), Bytes::copy_from_slice(one.value.unwrap_or_default())))
-            .collect()
-    });
-    StoredRecord {
-        coordinates: Coordinates {
-            topic: Arc::from(message.topic()),
-            partition: message.partition(),
-            offset: Offset(message.offset()),
-        },
-        appended: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
-        headers,
-    }
 }
