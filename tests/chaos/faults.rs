@@ -25,6 +25,8 @@ pub enum Kind {
     CoordinatorKilled,
     /// A broker stands still.
     BrokerFrozen,
+    /// The disk of a broker is full, so that it halts.
+    BrokerDiskFull,
     /// A grade takes no writes, for want of replicas.
     GradeRefuses,
     /// A grade takes only small records.
@@ -84,6 +86,7 @@ impl Kind {
             Self::BrokerKilled => "broker-killed",
             Self::CoordinatorKilled => "coordinator-killed",
             Self::BrokerFrozen => "broker-frozen",
+            Self::BrokerDiskFull => "broker-disk-full",
             Self::GradeRefuses => "grade-refuses-writes",
             Self::GradeSmall => "grade-takes-small-records",
             Self::Poison => "poison",
@@ -111,8 +114,15 @@ impl Kind {
 
     /// Brokers and topics bear one such fault at a time.
     fn needs_all_brokers(self) -> bool {
-        use Kind::{BrokerFrozen, BrokerKilled, CoordinatorKilled, GradeRefuses, GradeSmall};
-        [BrokerKilled, CoordinatorKilled, BrokerFrozen, GradeRefuses, GradeSmall].contains(&self)
+        matches!(
+            self,
+            Self::BrokerKilled
+                | Self::CoordinatorKilled
+                | Self::BrokerFrozen
+                | Self::BrokerDiskFull
+                | Self::GradeRefuses
+                | Self::GradeSmall
+        )
     }
 }
 
@@ -126,6 +136,7 @@ fn ours() -> Vec<Kind> {
         Kind::BrokerKilled,
         Kind::CoordinatorKilled,
         Kind::BrokerFrozen,
+        Kind::BrokerDiskFull,
         Kind::GradeRefuses,
         Kind::GradeSmall,
     ];

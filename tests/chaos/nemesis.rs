@@ -41,6 +41,7 @@ pub struct Nemesis<'a> {
     pub moved: Vec<String>,
     stopped: Option<usize>,
     frozen: Option<usize>,
+    full: Option<usize>,
     pids: Vec<(u64, u32)>,
 }
 
@@ -65,6 +66,7 @@ impl<'a> Nemesis<'a> {
             moved,
             stopped: None,
             frozen: None,
+            full: None,
             pids,
         }
     }
@@ -124,6 +126,11 @@ impl<'a> Nemesis<'a> {
                 self.cluster.pause(index);
                 self.frozen = Some(index);
             }
+            Kind::BrokerDiskFull => {
+                let index = usize::try_from(who % 3).unwrap();
+                self.cluster.fill_disk(index);
+                self.full = Some(index);
+            }
             Kind::GradeRefuses => {
                 self.alter_grade("min.insync.replicas", "3").await;
                 self.stop_broker(other_than(coordinator(self.system), who));
@@ -156,6 +163,11 @@ impl<'a> Nemesis<'a> {
             Kind::BrokerFrozen => {
                 if let Some(index) = self.frozen.take() {
                     self.cluster.cont(index);
+                }
+            }
+            Kind::BrokerDiskFull => {
+                if let Some(index) = self.full.take() {
+                    self.stop_broker(index);
                 }
             }
             Kind::GradeRefuses | Kind::GradeSmall => self.alter_grade("retention.ms", "-1").await,

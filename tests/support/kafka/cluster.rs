@@ -75,6 +75,11 @@ impl Cluster {
         node::signal("CONT", self.pid(index));
     }
 
+    /// From now on the broker's disk is as good as full: none of its files may grow.
+    pub fn fill_disk(&self, index: usize) {
+        node::let_no_file_grow(self.pid(index));
+    }
+
     fn pid(&self, index: usize) -> u32 {
         self.node(index).as_ref().unwrap_or_else(|| panic!("broker {index} is stopped")).pid()
     }

@@ -94,6 +94,14 @@ pub fn signal(name: &str, pid: u32) {
     assert!(status.is_ok_and(|status| status.success()), "kill -{name} {pid} failed");
 }
 
+/// Lets writes of a process fail that make a file larger (`RLIMIT_FSIZE`), as on a full disk.
+pub fn let_no_file_grow(pid: u32) {
+    let mut command = Command::new("prlimit");
+    let status = command.args(["--fsize=0", "--pid", &pid.to_string()]).status();
+    let status = status.unwrap_or_else(|error| missing("prlimit", &error));
+    assert!(status.success(), "prlimit --fsize=0 --pid {pid} failed");
+}
+
 /// Text of `server.properties` of node `id` (from 1); `ports` are client and controller port of
 /// each node, `extra` comes over all else, and `{}` in it stands for the usual value.
 pub fn settings(id: usize, ports: &[(u16, u16)], logs: &Path, extra: &[(&str, &str)]) -> String {
