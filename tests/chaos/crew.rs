@@ -27,7 +27,7 @@ struct Member {
 pub struct Crew {
     size: usize,
     live: Vec<Member>,
-    leaving: Vec<Worker>,
+    leaving: Vec<Member>,
     /// Of this round.
     pub pauses: Vec<Pause>,
     /// Ends at fail points in this round.
@@ -92,7 +92,7 @@ impl Crew {
         if let Some(index) = self.one_of(who) {
             let member = self.live.remove(index);
             member.worker.signal("-TERM");
-            self.leaving.push(member.worker);
+            self.leaving.push(member);
         }
     }
 
@@ -152,7 +152,7 @@ impl Crew {
                 None if member.armed => member.worker.kill(),
                 None if member.spoiled || self.live.len() >= self.size => {
                     member.worker.signal("-TERM");
-                    self.leaving.push(member.worker);
+                    self.leaving.push(member);
                 }
                 None => self.live.push(member),
             }
@@ -164,9 +164,14 @@ impl Crew {
 
     /// Waits until everybody who is told to stop has ended, and everybody else is ready.
     pub fn settle(&mut self, wrong: &mut Vec<String>) {
-        for mut worker in std::mem::take(&mut self.leaving) {
+        for Member { mut worker, armed, .. } in std::mem::take(&mut self.leaving) {
             let status = worker.wait();
             self.losses.extend(losses(&worker, 0));
+            // It gave its partitions back, and was to fail at that.
+            if armed && status.signal() == Some(ABORTED) {
+                self.reached += 1;
+                continue;
+            }
             // Before its handler of signals stands, SIGTERM ends a process at once.
             let new = status.signal() == Some(TERMINATED) && !worker.log().contains("admin server");
             if !status.success() && !new {
@@ -212,7 +217,7 @@ impl Crew {
     pub fn dismiss(mut self, wrong: &mut Vec<String>) {
         for member in self.live.drain(..) {
             member.worker.signal("-TERM");
-            self.leaving.push(member.worker);
+            self.leaving.push(member);
         }
         self.settle(wrong);
     }
