@@ -139,13 +139,13 @@ pub fn is_kafkas_own(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::NotEnoughReplicas
                     | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
                     | RDKafkaErrorCode::BrokerNotAvailable
-                    | RDKafkaErrorCode::KafkaStorageError
             )
         )
 }
 
 /// Whether it passes by itself: a new topic takes a moment until every broker knows it and leads
-/// it, and a group until it has a coordinator. A question falls with a broker that left the cluster.
+/// it, one whose leader fails or loses its disk gets another, and a group has no coordinator for a
+/// while. A question falls with a broker that left the cluster.
 pub fn passes(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -159,6 +159,11 @@ pub fn passes(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::CoordinatorLoadInProgress
                 | RDKafkaErrorCode::NotCoordinator
                 | RDKafkaErrorCode::WaitingForCoordinator
+                | RDKafkaErrorCode::ReplicaNotAvailable
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::OffsetNotAvailable
+                | RDKafkaErrorCode::KafkaStorageError
                 | RDKafkaErrorCode::DestroyBroker
         )
     )
@@ -188,6 +193,20 @@ mod tests {
         let fell = KafkaError::MetadataFetch(RDKafkaErrorCode::DestroyBroker);
         assert!(passes(&fell));
         assert!(!is_kafkas_own(&fell));
+    }
+
+    #[test]
+    fn a_leader_that_fails_is_waited_for_until_another_leads() {
+        for code in [
+            RDKafkaErrorCode::KafkaStorageError,
+            RDKafkaErrorCode::OffsetNotAvailable,
+            RDKafkaErrorCode::FencedLeaderEpoch,
+            RDKafkaErrorCode::UnknownLeaderEpoch,
+            RDKafkaErrorCode::ReplicaNotAvailable,
+        ] {
+            assert!(passes(&KafkaError::MetadataFetch(code)), "{code}");
+        }
+        assert!(!passes(&KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed)));
     }
 
     #[test]
