@@ -192,10 +192,12 @@ impl FairQueue {
     /// An attempt ended; its lane may want to be looked at then ([`FairQueue::look`]).
     pub fn attempt_ended(&mut self, lane: LaneId, now: Timestamp, end: End) -> Option<Timestamp> {
         let (breaker, mut wake) = (self.breaker, None);
+        let class = self.lanes[lane].limits().class;
         self.change(lane, |lane| {
             lane.attempt_ended(now, end, &breaker);
             wake = lane.arrange(now);
         });
+        self.slots.ended(class, now);
         wake
     }
 
@@ -210,6 +212,11 @@ impl FairQueue {
         room: usize,
     ) -> Grade {
         self.lanes[lane].parking_grade(now, ladder, longest, room)
+    }
+
+    /// How long one more delivery of this lane will wait for a slot of its class, which is sent away.
+    pub fn book(&mut self, lane: LaneId, now: Timestamp) -> Span {
+        self.slots.book(self.lanes[lane].limits().class, now)
     }
 
     /// A delivery of this lane was parked until then.

@@ -22,6 +22,7 @@
 
 mod addressee;
 mod assignment;
+mod backlog;
 mod blocked;
 mod brake;
 mod breaker;

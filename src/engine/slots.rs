@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::fair_queue::LaneId;
-use crate::model::{Class, ClassId, Method, Timestamp};
+use super::{backlog::Backlog, fair_queue::LaneId};
+use crate::model::{Class, ClassId, Method, Span, Timestamp};
 
 /// How far an endpoint is trusted with slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +60,7 @@ struct Share {
     /// Of them, attempts of endpoints under suspicion.
     suspects: usize,
     startable: usize,
+    backlog: Backlog,
     lines: [BTreeMap<Turn, LaneId>; 3],
 }
 
@@ -88,6 +89,7 @@ impl Slots {
             in_flight: 0,
             suspects: 0,
             startable: 0,
+            backlog: Backlog::default(),
             lines: Default::default(),
         };
         let reserved: usize = classes.iter().map(|class| class.reserved).sum();
@@ -151,6 +153,18 @@ impl Slots {
             share.suspects -= demand.in_flight;
             self.suspects -= demand.in_flight;
         }
+    }
+
+    /// An attempt of this class ended, which is counted out already.
+    pub fn ended(&mut self, class: ClassId, now: Timestamp) {
+        let share = &mut self.classes[class.place()];
+        share.backlog.ended(now, share.in_flight == 0 && share.startable == 0);
+    }
+
+    /// How long one more delivery will wait for a slot of this class, which is sent away.
+    pub fn book(&mut self, class: ClassId, now: Timestamp) -> Span {
+        let share = &mut self.classes[class.place()];
+        share.backlog.book(now, share.startable, share.class.most)
     }
 
     /// The lane that may take the next slot, if any may.

@@ -64,8 +64,9 @@ impl Engine {
 
     fn put_back(&mut self, now: Timestamp, place: Place) {
         if self.lanes.wants_slots_alone(place.lane) {
+            let wait = self.lanes.book(place.lane, now);
             self.lanes.remove(place);
-            self.park(now, place.delivery, ParkReason::Class);
+            self.park_about(now, place.delivery, wait, ParkReason::Class);
         } else {
             self.spill(now, place);
         }

@@ -47,6 +47,16 @@ impl Span {
         self.0 as f64 / 1_000.0
     }
 
+    /// Of seconds, to the millisecond; nothing where they are negative or no number.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "such a cast goes to the nearest value that there is"
+    )]
+    pub fn from_secs_f64(seconds: f64) -> Self {
+        Self::from_millis((seconds * 1_000.0).round() as u64)
+    }
+
     /// What remains after `other`, or zero.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {

@@ -176,8 +176,8 @@ fn a_slow_attempt_is_forgiven_when_it_is_acknowledged() {
     assert_eq!(given.engine.status(given.now, 1).suspects, 0);
 }
 
-#[test]
-fn a_flood_of_one_class_is_parked_where_another_has_a_reserve_to_fill() {
+/// Five slots that nobody reserved, and five of a class that is idle; so many endpoints of the other.
+fn reserved(bulk: usize) -> (Scenario, Vec<String>) {
     let class = |name: &str, reserved, most| Class {
         name: name.to_owned(),
         reserved,
@@ -193,10 +193,16 @@ fn a_flood_of_one_class_is_parked_where_another_has_a_reserve_to_fill() {
     });
     let vip = Policy { class: ClassId::at(1).unwrap(), ..policy(&[5]) };
     given.know(merchant("vip", vec![endpoint("main", vip)]));
-    let bulk: Vec<String> = (0..50).map(|at| format!("bulk-{at}")).collect();
+    let bulk: Vec<String> = (0..bulk).map(|at| format!("bulk-{at}")).collect();
     for name in &bulk {
         given.know(merchant(name, vec![endpoint("main", policy(&[5]))]));
     }
+    (given, bulk)
+}
+
+#[test]
+fn a_flood_of_one_class_is_parked_where_another_has_a_reserve_to_fill() {
+    let (mut given, bulk) = reserved(50);
     for name in &bulk {
         given.read(completions(0), name);
         for route in std::mem::take(&mut given.routes) {
@@ -211,6 +217,36 @@ fn a_flood_of_one_class_is_parked_where_another_has_a_reserve_to_fill() {
     let status = given.engine.status(given.now, 1);
     assert_eq!(status.classes[0].in_flight, 5);
     assert!(status.partitions[0].taking);
+}
+
+#[test]
+fn what_a_flooded_class_parks_comes_back_when_it_may_have_a_turn_and_climbs_where_it_has_none() {
+    let (mut given, bulk) = reserved(300);
+    let mut parked = Vec::new();
+    for name in &bulk {
+        given.read(completions(0), name);
+        for route in std::mem::take(&mut given.routes) {
+            given.routed(&route);
+            parked.push(route);
+        }
+    }
+    let on = |delay, routes: &[Route]| {
+        routes.iter().filter(|route| route.to == Destination::Grade(grade(delay))).count()
+    };
+    // Ten a second are assumed, and eleven wait already: 15 s is right for who waits 7.5 s or more.
+    assert_eq!([5, 15, 30].map(|delay| on(delay, &parked)), [63, 75, 147]);
+    given.pass(seconds(5));
+    let mut again = Vec::new();
+    for route in parked.iter().filter(|route| route.to == Destination::Grade(grade(5))) {
+        given.return_route(route);
+    }
+    given.pass(seconds(5));
+    for route in std::mem::take(&mut given.routes) {
+        given.routed(&route);
+        again.push(route);
+    }
+    assert!(again.len() > 40, "nobody had a turn");
+    assert_eq!(on(5, &again), 0, "it was wrong to come back so soon");
 }
 
 #[test]
