@@ -224,7 +224,7 @@ impl Crew {
 }
 
 /// By the clock that machine and brokers share.
-fn now() -> i64 {
+pub fn now() -> i64 {
     Clock::without_offset().wall().as_millis()
 }
 

@@ -16,7 +16,7 @@ use super::{
     commits::{Commits, Written},
     load::Published,
     offsets::Entry,
-    repeats::Repeats,
+    repeats::{Outage, Repeats},
     truth::Truth,
 };
 use crate::support::{
@@ -103,7 +103,7 @@ fn wrong_repeats(truth: &Truth, entries: &[Written]) -> usize {
         repeats.generation(truth, &commits, (place, one), &[]);
     }
     let mut wrong = Vec::new();
-    repeats.close(truth, &[], &[], &mut wrong);
+    repeats.close(truth, &[], &[], &[], &mut wrong);
     wrong.len()
 }
 
@@ -164,6 +164,21 @@ fn a_repeat_is_excused_by_a_move_before_the_commit_and_by_nothing_else() {
     assert_eq!(wrong_repeats(&truth, &[first, commit(TOPIC, 1, 1_400), second]), 1);
     let (first, same) = (generation(1, "a", 900), generation(2, "a", 1_500));
     assert_eq!(wrong_repeats(&truth, &[first, same]), 1, "it went nowhere");
+}
+
+#[test]
+fn a_copy_on_the_ladder_is_excused_by_a_broker_that_fell_in_between_and_by_nothing_else() {
+    let (first, second) = (routed(1_200), routed(3_000));
+    let coordinates = Coordinates { offset: Offset(1), ..second.coordinates.clone() };
+    let second = StoredRecord { coordinates, ..second };
+    let truth = truth(vec![accepted(), first, second], &[told(2, 2_300), told(2, 4_100)]);
+    for (from, to, complaints) in
+        [(1_250, 1_260, 0), (1_100, 1_250, 0), (1_000, 1_199, 1), (3_001, 3_100, 1)]
+    {
+        let mut wrong = Vec::new();
+        Repeats::default().close(&truth, &[], &[], &[Outage { from, to }], &mut wrong);
+        assert_eq!(wrong.len(), complaints, "{from} to {to}: {wrong:?}");
+    }
 }
 
 #[test]

@@ -11,11 +11,12 @@ use rdkafka::{
 
 use super::{
     cast,
-    crew::Crew,
+    crew::{Crew, now},
     dice::Dice,
     doors::Doors,
     faults::{Fault, Kind, MANNERS},
     load::Published,
+    repeats::Outage,
 };
 use crate::support::{
     brokers::{coordinator, other_than},
@@ -26,6 +27,16 @@ use crate::support::{
 
 const YEARS: u64 = 10 * 365 * 86_400;
 
+/// What it did that is needed to judge the round.
+#[derive(Default)]
+pub struct Notes {
+    /// What it published, where that is events.
+    pub published: Vec<Published>,
+    /// Merchants that were at another address.
+    pub moved: Vec<String>,
+    pub outages: Vec<Outage>,
+}
+
 /// What faults are done to.
 pub struct Nemesis<'a> {
     pub system: &'a mut System,
@@ -35,10 +46,7 @@ pub struct Nemesis<'a> {
     pub doors: &'a Doors,
     /// Prefix of the ids of events that it publishes.
     pub prefix: String,
-    /// Those that are events.
-    pub published: Vec<Published>,
-    /// Merchants that were at another address.
-    pub moved: Vec<String>,
+    pub notes: Notes,
     stopped: Option<usize>,
     frozen: Option<usize>,
     full: Option<usize>,
@@ -54,7 +62,6 @@ impl<'a> Nemesis<'a> {
         doors: &'a Doors,
         prefix: String,
     ) -> Self {
-        let (published, moved, pids) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             system,
             cluster,
@@ -62,12 +69,11 @@ impl<'a> Nemesis<'a> {
             crew,
             doors,
             prefix,
-            published,
-            moved,
+            notes: Notes::default(),
             stopped: None,
             frozen: None,
             full: None,
-            pids,
+            pids: Vec::new(),
         }
     }
 
@@ -89,9 +95,7 @@ impl<'a> Nemesis<'a> {
                 self.end(fault).await;
             }
         }
-        if let Some(index) = self.frozen.take() {
-            self.cluster.cont(index);
-        }
+        self.thaw_broker();
         if let Some(index) = self.stopped.take() {
             self.cluster.restart(index);
         }
@@ -123,11 +127,13 @@ impl<'a> Nemesis<'a> {
             Kind::CoordinatorKilled => self.stop_broker(coordinator(self.system)),
             Kind::BrokerFrozen => {
                 let index = usize::try_from(who % 3).unwrap();
+                self.began_out();
                 self.cluster.pause(index);
                 self.frozen = Some(index);
             }
             Kind::BrokerDiskFull => {
                 let index = usize::try_from(who % 3).unwrap();
+                self.began_out();
                 self.cluster.fill_disk(index);
                 self.full = Some(index);
             }
@@ -141,7 +147,7 @@ impl<'a> Nemesis<'a> {
                 let chosen: Vec<_> = (0..4).map(|_| dice.index(cast::REGULAR)).collect();
                 let urls: Vec<_> =
                     chosen.iter().map(|_| self.doors.url(index).to_owned()).collect();
-                self.moved.extend(chosen.iter().map(|index| cast::regular(*index)));
+                self.notes.moved.extend(chosen.iter().map(|index| cast::regular(*index)));
                 self.move_merchants(&chosen, &urls);
             }
             Kind::Poison => self.poison(),
@@ -160,11 +166,7 @@ impl<'a> Nemesis<'a> {
             Kind::Churn => self.crew.leave(fault.who),
             // So that partitions are asked back from the one that is to fail then.
             Kind::FailPoint(_) => self.crew.join(self.system),
-            Kind::BrokerFrozen => {
-                if let Some(index) = self.frozen.take() {
-                    self.cluster.cont(index);
-                }
-            }
+            Kind::BrokerFrozen => self.thaw_broker(),
             Kind::BrokerDiskFull => {
                 if let Some(index) = self.full.take() {
                     self.stop_broker(index);
@@ -189,9 +191,28 @@ impl<'a> Nemesis<'a> {
 
     fn stop_broker(&mut self, index: usize) {
         if self.stopped.is_none() {
+            self.began_out();
             self.cluster.stop(index);
             self.stopped = Some(index);
+            self.ended_out();
         }
+    }
+
+    fn thaw_broker(&mut self) {
+        if let Some(index) = self.frozen.take() {
+            self.cluster.cont(index);
+            self.ended_out();
+        }
+    }
+
+    /// A broker is about to fall silent.
+    fn began_out(&mut self) {
+        self.notes.outages.push(Outage { from: now(), to: i64::MAX });
+    }
+
+    /// It is killed, or speaks again: what it has from now on was answered by it or never.
+    fn ended_out(&mut self) {
+        self.notes.outages.iter_mut().for_each(|out| out.to = out.to.min(now()));
     }
 
     /// Sets one property of the shortest grade; what else it has is as the topics were made.
@@ -263,7 +284,7 @@ impl<'a> Nemesis<'a> {
             self.system.publish_raw(Some(merchant.as_bytes()), Some(body.as_bytes()), Vec::new());
             // One that is too large becomes a dead letter as what it is: bytes.
             if padding == 0 {
-                self.published.push(Published { id, body, acknowledged: true });
+                self.notes.published.push(Published { id, body, acknowledged: true });
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! What excuses one repeat: a partition went to another member while a record of the delivery was
 //! in flight, or finished and in no commit; a worker stood still while an attempt was under way, so
-//! that it may not have heard the answer; a worker that woke up as no member any more began it.
+//! that it may not have heard the answer; a worker that woke up as no member any more began it; a
+//! broker fell before it could answer a route, which is then on the ladder twice.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -29,6 +30,13 @@ pub struct Pause {
 pub struct Loss {
     pub pid: u32,
     pub at: i64,
+}
+
+/// A broker was gone from here to there, or on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Outage {
+    pub from: i64,
+    pub to: i64,
 }
 
 /// Attempts that began shortly before a stop may have been under way in it.
@@ -105,11 +113,13 @@ impl Repeats {
         truth: &Truth,
         pauses: &[Pause],
         losses: &[Loss],
+        outages: &[Outage],
         wrong: &mut Vec<String>,
     ) -> Repeated {
         self.moves.clear();
         let mut excused = std::mem::take(&mut self.excused);
-        for delivery in paused(truth, pauses).into_iter().chain(unaware(truth, losses)) {
+        let asleep = paused(truth, pauses).into_iter().chain(unaware(truth, losses));
+        for delivery in asleep.chain(written_again(truth, outages)) {
             *excused.entry(delivery).or_default() += 1;
         }
         let mut sum = Repeated::default();
@@ -169,6 +179,25 @@ fn paused(truth: &Truth, pauses: &[Pause]) -> HashSet<Delivery> {
     });
     let logged = logged.filter_map(|line| truth.delivery_of(line));
     met.map(|(delivery, _)| *delivery).chain(logged).collect()
+}
+
+/// Deliveries on the ladder twice: a broker fell after it had the first copy and before the second was
+/// written. What was parked anew is no copy, since it is counted.
+fn written_again(truth: &Truth, outages: &[Outage]) -> Vec<Delivery> {
+    let mut again = Vec::new();
+    for (origin, records) in &truth.routed {
+        let mut last = HashMap::new();
+        for one in records.iter().filter(|one| !one.dead) {
+            let at = one.record.appended.as_millis();
+            let before = last.insert((&one.endpoint, one.attempts, one.parked), at);
+            let fell = |before| outages.iter().any(|out| before <= out.to && out.from <= at);
+            if before.is_some_and(fell) {
+                let wanted = truth.wanted(*origin, Some(one)).unwrap_or_default();
+                again.extend(wanted.into_iter().map(|endpoint| (*origin, endpoint)));
+            }
+        }
+    }
+    again
 }
 
 fn started(line: &Value) -> Option<i64> {

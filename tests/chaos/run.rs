@@ -10,8 +10,8 @@ use super::{
     doors::Doors,
     evidence,
     faults::{self, Fault},
-    load::{Load, Published},
-    nemesis::Nemesis,
+    load::Load,
+    nemesis::{Nemesis, Notes},
     offsets::{self, Entry},
     repeats::{Repeated, Repeats},
     tail::Tail,
@@ -109,24 +109,19 @@ impl Run {
         let prefix = format!("e{}r{number}", self.seed);
         let dice = Dice::new(self.seed, &format!("load of round {number}"));
         let load = Load::start(&self.system, dice, &prefix, events, last + AFTER);
-        let (published, moved) = self.suffer(&faults, prefix).await;
-        let published: Vec<_> = load.finish().into_iter().chain(published).collect();
-        self.close(published, &moved, Round { faults: words, ..Round::default() }).await
+        let mut notes = self.suffer(&faults, prefix).await;
+        notes.published.extend(load.finish());
+        self.close(&notes, Round { faults: words, ..Round::default() }).await
     }
 
-    /// Ends a round: the last fault is over, this was published, and these merchants were elsewhere.
-    pub async fn close(
-        &mut self,
-        published: Vec<Published>,
-        moved: &[String],
-        mut round: Round,
-    ) -> Round {
-        round.events = published.len() as u64;
+    /// Ends a round: the last fault is over, and this was done.
+    pub async fn close(&mut self, notes: &Notes, mut round: Round) -> Round {
+        round.events = notes.published.len() as u64;
         self.crew.heal(&self.system, &mut round.wrong);
         round.healed = self.await_rest(&mut round.wrong).await;
         self.crew.settle(&mut round.wrong);
         await_replicas(&self.system);
-        self.judge(&published, moved, &mut round);
+        self.judge(notes, &mut round);
         if !round.wrong.is_empty() {
             println!("seen later: {:#?}", self.look_again().await);
         }
@@ -141,11 +136,11 @@ impl Run {
         late.map(|one| format!("{} appended at {}", one.coordinates, one.appended)).collect()
     }
 
-    async fn suffer(&mut self, faults: &[Fault], prefix: String) -> (Vec<Published>, Vec<String>) {
+    async fn suffer(&mut self, faults: &[Fault], prefix: String) -> Notes {
         let Self { system, cluster, receiver, crew, doors, .. } = self;
         let mut nemesis = Nemesis::new(system, cluster, receiver, crew, doors, prefix);
         nemesis.play(faults).await;
-        (nemesis.published, nemesis.moved)
+        nemesis.notes
     }
 
     /// How long it takes until everything is delivered, buried and committed.
@@ -167,7 +162,7 @@ impl Run {
         began.elapsed()
     }
 
-    fn judge(&mut self, published: &[Published], moved: &[String], round: &mut Round) {
+    fn judge(&mut self, notes: &Notes, round: &mut Round) {
         let seen = self.crew.look();
         let pauses = std::mem::take(&mut self.crew.pauses);
         round.reached = std::mem::take(&mut self.crew.reached) as u64;
@@ -177,10 +172,10 @@ impl Run {
             .read()
             .into_iter()
             .partition(|record| &*record.coordinates.topic == "__consumer_offsets");
-        let truth = Truth::new(&self.system.topics(), records, &requests, moved);
+        let truth = Truth::new(&self.system.topics(), records, &requests, &notes.moved);
         let wrong = &mut round.wrong;
-        checks::nothing_is_lost(&truth, published, wrong);
-        checks::nothing_is_invented(&truth, published, &requests, wrong);
+        checks::nothing_is_lost(&truth, &notes.published, wrong);
+        checks::nothing_is_invented(&truth, &notes.published, &requests, wrong);
         round.late = checks::nothing_is_early(&truth, wrong);
         round.dead_letters = checks::dead_letters_are_exact(&truth, wrong) as u64;
         round.attempts = requests.len() as u64;
@@ -208,7 +203,7 @@ impl Run {
             round.late_commits += 1;
             wrong.push(format!("the commit of {partition} at {position} is a frozen worker's"));
         }
-        round.repeated = self.repeats.close(&truth, &pauses, &seen.losses, wrong);
+        round.repeated = self.repeats.close(&truth, &pauses, &seen.losses, &notes.outages, wrong);
         if !wrong.is_empty() {
             let kept = evidence::keep(&self.system.prefix, &truth, &written, &self.crew.logs());
             println!("what is known of it: {}", kept.display());

@@ -6,6 +6,7 @@ use super::{
     cast,
     dice::Dice,
     load::Load,
+    nemesis::Notes,
     run::{Round, Run},
 };
 use crate::support::receiver::Manner;
@@ -50,7 +51,8 @@ impl Storm {
             // The pace of a storm; nothing is waited for.
             tokio::time::sleep(Duration::from_millis(dice.below(501))).await;
         }
-        let round = run.close(load.finish(), &[], Round::default()).await;
+        let notes = Notes { published: load.finish(), ..Notes::default() };
+        let round = run.close(&notes, Round::default()).await;
         Weathered { round, joined, left }
     }
 }

@@ -37,6 +37,7 @@ pub struct Routed {
     pub origin: Origin,
     pub endpoint: Option<String>,
     pub attempts: u32,
+    pub parked: u32,
     /// In broker time: by its topic, and by its own word.
     pub due: i64,
     pub dead: bool,
@@ -190,6 +191,7 @@ impl Truth {
             origin: (origin.partition, origin.offset.0),
             endpoint: text("paynotify-endpoint").map(str::to_owned),
             attempts: number("paynotify-attempts"),
+            parked: number("paynotify-parked"),
             due: said.map_or(by_topic, |said| said.as_millis().max(by_topic)),
             dead: delay.is_none(),
             record,
