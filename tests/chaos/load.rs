@@ -5,13 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use paynotify::kafka::producer::{Outgoing, Producer};
-
-use super::{cast, dice::Dice};
+use super::{cast, dice::Dice, outbox::Outbox};
 use crate::support::system::{System, event};
 
 const PACE: Duration = Duration::from_millis(25);
-const ANSWERS: Duration = Duration::from_secs(45);
 
 /// One event as it was published.
 pub struct Published {
@@ -33,37 +30,21 @@ impl Load {
         count: usize,
         span: Duration,
     ) -> Self {
-        let (producer, mut answers) = Producer::new(&system.clients()).unwrap();
-        let (topic, prefix) = (system.topics().completions(), prefix.to_owned());
+        let (mut outbox, prefix) = (Outbox::open(system), prefix.to_owned());
         let turns = (span.as_millis() / PACE.as_millis()).max(1) as usize;
         let work = move || {
-            let mut published = Vec::with_capacity(count);
             let began = Instant::now();
             for turn in 1..=turns {
-                while published.len() < count * turn / turns {
+                while outbox.len() < count * turn / turns {
                     let merchant = merchant(&mut dice);
-                    let id = format!("{prefix}_{}", published.len());
+                    let id = format!("{prefix}_{}", outbox.len());
                     let body = event(&id, &merchant);
-                    let outgoing = Outgoing {
-                        token: published.len() as u64,
-                        topic: &topic,
-                        partition: None,
-                        key: Some(merchant.as_bytes()),
-                        value: Some(body.as_bytes()),
-                        headers: Vec::new(),
-                    };
-                    producer.send(&outgoing).unwrap();
-                    published.push(Published { id, body, acknowledged: false });
+                    outbox.event(&merchant, id, body);
                 }
                 let next = began + PACE * u32::try_from(turn).unwrap();
                 std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
             }
-            producer.flush(ANSWERS);
-            while let Ok(answer) = answers.try_recv() {
-                let index = usize::try_from(answer.token).unwrap();
-                published[index].acknowledged = answer.result.is_ok();
-            }
-            published
+            outbox.close()
         };
         Self(std::thread::spawn(work))
     }

@@ -26,6 +26,7 @@ mod fish;
 mod load;
 mod nemesis;
 mod offsets;
+mod outbox;
 mod repeats;
 mod run;
 mod storm;

@@ -16,6 +16,7 @@ use super::{
     doors::Doors,
     faults::{Fault, Kind, MANNERS},
     load::Published,
+    outbox::Outbox,
     repeats::Outage,
 };
 use crate::support::{
@@ -26,6 +27,7 @@ use crate::support::{
 };
 
 const YEARS: u64 = 10 * 365 * 86_400;
+const TOO_LARGE: usize = 300 * 1024;
 
 /// What it did that is needed to judge the round.
 #[derive(Default)]
@@ -46,7 +48,8 @@ pub struct Nemesis<'a> {
     pub doors: &'a Doors,
     /// Prefix of the ids of events that it publishes.
     pub prefix: String,
-    pub notes: Notes,
+    notes: Notes,
+    outbox: Outbox,
     stopped: Option<usize>,
     frozen: Option<usize>,
     full: Option<usize>,
@@ -62,6 +65,7 @@ impl<'a> Nemesis<'a> {
         doors: &'a Doors,
         prefix: String,
     ) -> Self {
+        let outbox = Outbox::open(system);
         Self {
             system,
             cluster,
@@ -70,6 +74,7 @@ impl<'a> Nemesis<'a> {
             doors,
             prefix,
             notes: Notes::default(),
+            outbox,
             stopped: None,
             frozen: None,
             full: None,
@@ -78,7 +83,7 @@ impl<'a> Nemesis<'a> {
     }
 
     /// Begins and ends each fault at its time. Whatever is still wrong then is mended.
-    pub async fn play(&mut self, faults: &[Fault]) {
+    pub async fn play(mut self, faults: &[Fault]) -> Notes {
         let began = Instant::now();
         let mut steps: Vec<(Duration, bool, &Fault)> = Vec::new();
         for fault in faults {
@@ -99,6 +104,8 @@ impl<'a> Nemesis<'a> {
         if let Some(index) = self.stopped.take() {
             self.cluster.restart(index);
         }
+        self.notes.published = self.outbox.close();
+        self.notes
     }
 
     async fn begin(&mut self, fault: &Fault) {
@@ -151,8 +158,8 @@ impl<'a> Nemesis<'a> {
                 self.move_merchants(&chosen, &urls);
             }
             Kind::Poison => self.poison(),
-            Kind::UnknownMerchant => self.publish(cast::NOBODY, 5, "x", 0),
-            Kind::TooLarge => self.publish("m_1", 2, "big", 300 * 1024),
+            Kind::UnknownMerchant => self.publish_of_nobody(),
+            Kind::TooLarge => self.publish_too_large(),
         }
     }
 
@@ -266,26 +273,29 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    fn poison(&self) {
-        let headers = || vec![("x".to_owned(), bytes::Bytes::from_static(b"y"))];
-        self.system.publish_raw(Some(b"m_1"), Some(b"{ no json"), headers());
-        self.system.publish_raw(Some(b"m_1"), None, headers());
+    fn poison(&mut self) {
+        self.outbox.raw(Some(b"m_1"), Some(b"{ no json"));
+        self.outbox.raw(Some(b"m_1"), None);
         let body = event(&format!("{}_keyless", self.prefix), "m_1");
-        self.system.publish_raw(None, Some(body.as_bytes()), headers());
+        self.outbox.raw(None, Some(body.as_bytes()));
         let body = event(&format!("{}_strange", self.prefix), "m_2");
-        self.system.publish_raw(Some(b"m_1"), Some(body.as_bytes()), headers());
+        self.outbox.raw(Some(b"m_1"), Some(body.as_bytes()));
     }
 
-    /// Events with so many bytes more than they need.
-    fn publish(&mut self, merchant: &str, count: usize, name: &str, padding: usize) {
-        for number in 0..count {
-            let id = format!("{}_{name}_{number}", self.prefix);
-            let body = event(&id, merchant).replace("✓", &"x".repeat(padding));
-            self.system.publish_raw(Some(merchant.as_bytes()), Some(body.as_bytes()), Vec::new());
-            // One that is too large becomes a dead letter as what it is: bytes.
-            if padding == 0 {
-                self.notes.published.push(Published { id, body, acknowledged: true });
-            }
+    fn publish_of_nobody(&mut self) {
+        for number in 0..5 {
+            let id = format!("{}_x_{number}", self.prefix);
+            let body = event(&id, cast::NOBODY);
+            self.outbox.event(cast::NOBODY, id, body);
+        }
+    }
+
+    /// What is too large becomes a dead letter as what it is: bytes.
+    fn publish_too_large(&mut self) {
+        for number in 0..2 {
+            let body = event(&format!("{}_big_{number}", self.prefix), "m_1");
+            let body = body.replace("✓", &"x".repeat(TOO_LARGE));
+            self.outbox.raw(Some(b"m_1"), Some(body.as_bytes()));
         }
     }
 }

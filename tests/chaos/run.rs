@@ -138,9 +138,7 @@ impl Run {
 
     async fn suffer(&mut self, faults: &[Fault], prefix: String) -> Notes {
         let Self { system, cluster, receiver, crew, doors, .. } = self;
-        let mut nemesis = Nemesis::new(system, cluster, receiver, crew, doors, prefix);
-        nemesis.play(faults).await;
-        nemesis.notes
+        Nemesis::new(system, cluster, receiver, crew, doors, prefix).play(faults).await
     }
 
     /// How long it takes until everything is delivered, buried and committed.
