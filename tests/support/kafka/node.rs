@@ -20,7 +20,7 @@ use rdkafka::{
 use super::install::{Install, missing};
 
 /// A loaded machine may take this long to start a broker.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_secs(180);
 
 /// Kills the JVM when its stdin ends, which it does however the test process ends; removes the
 /// node's files then, unless it was told to keep them. A signal to the whole group, such as
