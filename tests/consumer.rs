@@ -50,12 +50,19 @@ impl Fixture {
     }
 
     fn produce(&self, source: Source, index: i32, value: &str) {
+        self.produce_many(source, index, value, 1);
+    }
+
+    fn produce_many(&self, source: Source, index: i32, value: &str, count: usize) {
         let mut config = ClientConfig::new();
         let producer: BaseProducer =
             config.set("bootstrap.servers", &self.bootstrap).create().expect("a producer");
         let topic = names().of(source);
-        let record = BaseRecord::<str, str>::to(&topic).partition(index).key("k").payload(value);
-        producer.send(record).map_err(|(error, _)| error).expect("room");
+        for _ in 0..count {
+            let record = BaseRecord::<str, str>::to(&topic);
+            let record = record.partition(index).key("k").payload(value);
+            producer.send(record).map_err(|(error, _)| error).expect("room");
+        }
         producer.flush(DEADLINE).expect("an acknowledgement");
     }
 
@@ -201,6 +208,39 @@ async fn an_unwanted_partition_waits_and_loses_nothing() {
     assert_eq!(values(&member.records(1).await), ["free"]);
     member.handle.want(partition(Source::Completions, 0), true);
     assert_eq!(values(&member.records(1).await), ["held"]);
+    member.stop(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_event_stands_behind_few_of_those_that_come_back() {
+    let fixture = Fixture::new();
+    let mut member = fixture.member(None);
+    member.assigned().await;
+    let fresh = partition(Source::Completions, 0);
+    let waves = [0, 1].map(|index| partition(fixture.grade(), index));
+    for one in waves.iter().chain([&fresh]) {
+        member.handle.want(*one, false);
+    }
+    fixture.produce(Source::Completions, 0, "fresh");
+    for one in waves {
+        fixture.produce_many(one.source, one.index, "back", 1_500);
+        member.handle.want(one, true);
+    }
+    // Both are read as far as they are taken.
+    let first = member.records(1).await;
+    assert!(values(&first).iter().all(|value| *value == "back"));
+    member.handle.want(fresh, true);
+    let mut before = first.len();
+    loop {
+        let records = member.records(1).await;
+        if values(&records).contains(&"fresh") {
+            break;
+        }
+        before += records.len();
+    }
+    assert!(before <= 512, "{before} of 3000 were before it");
+    let rest = 3_000 - before;
+    assert_eq!(member.records(rest).await.len(), rest, "and they are not kept out");
     member.stop(Vec::new()).await;
 }
 

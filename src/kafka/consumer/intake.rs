@@ -30,9 +30,11 @@ use crate::{
 const BATCH_RECORDS: usize = 256;
 /// … and, but for the last record, so many bytes.
 const BATCH_BYTES: usize = 1024 * 1024;
-/// A partition of completions gives at most so many records a turn …
+/// Grades together give a batch of so many, after what is fresh: a wave that comes back stands before
+/// few fresh events, and is never kept out by them.
+const BATCH_OF_GRADES: usize = 64;
+/// A partition gives at most so many records a turn.
 const TURN: usize = 64;
-/// … and one of a grade so many, so that a wave that comes back stands before few fresh events.
 const GRADE_TURN: usize = 16;
 
 /// The split queues of every partition that may become ours.
@@ -40,8 +42,8 @@ pub struct Intake {
     shared: Arc<Shared>,
     slots: Vec<Slot>,
     places: BTreeMap<Partition, usize>,
-    /// Whose turn is next.
-    cursor: usize,
+    /// Whose turn is next, of completions and of grades.
+    cursors: [usize; 2],
 }
 
 struct Slot {
@@ -70,7 +72,7 @@ pub struct Round {
 
 impl Intake {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, slots: Vec::new(), places: BTreeMap::new(), cursor: 0 }
+        Self { shared, slots: Vec::new(), places: BTreeMap::new(), cursors: [0; 2] }
     }
 
     /// Gives the partition a queue of its own; to be called before it is assigned. Returns false
@@ -111,37 +113,51 @@ impl Intake {
         }
     }
 
-    /// Takes at most one batch. With `sweep`, queues that did not announce anything are looked at
+    /// Takes at most one batch of what is fresh and one of grades. With `sweep`, queues that did not announce anything are looked at
     /// too: announcements have been lost before.
     pub fn collect(&mut self, consumer: &BaseConsumer<Context>, sweep: bool) -> Round {
         self.forget_what_is_not_held();
         let mut round = Round::default();
-        let mut batch = Batch::default();
         let mut ended = Vec::new();
+        for (group, most) in [(Group::Fresh, BATCH_RECORDS), (Group::Grades, BATCH_OF_GRADES)] {
+            self.take_turns(group, most, sweep, &mut round, &mut ended);
+        }
+        self.follow_ends(consumer, &ended, &mut round);
+        round
+    }
+
+    fn take_turns(
+        &mut self,
+        group: Group,
+        most: usize,
+        sweep: bool,
+        round: &mut Round,
+        ended: &mut Vec<usize>,
+    ) {
+        let mut batch = Batch::new(most);
+        let cursor = &mut self.cursors[group as usize];
         for step in 0..self.slots.len() {
-            let at = (self.cursor + step) % self.slots.len();
+            let at = (*cursor + step) % self.slots.len();
             let slot = &mut self.slots[at];
             let ready = slot.flags.ready.load(Ordering::Acquire);
             if slot.reading.is_none() || !slot.flags.wanted.load(Ordering::Acquire) {
                 continue; // `ready` stays, for when it is wanted again
             }
-            if !(ready || sweep) {
+            if slot.group() != group || !(ready || sweep) {
                 continue;
             }
             if batch.is_full() {
-                self.cursor = at;
+                *cursor = at;
                 break;
             }
             slot.flags.ready.store(false, Ordering::Release);
-            match slot.turn(&mut batch, &mut round) {
+            match slot.turn(&mut batch, round) {
                 Turn::Drained { ended: true } => ended.push(at),
                 Turn::Drained { ended: false } => {}
                 Turn::More => slot.flags.ready.store(true, Ordering::Release),
             }
         }
-        batch.finish(&self.shared, &mut round);
-        self.follow_ends(consumer, &ended, &mut round);
-        round
+        batch.finish(&self.shared, round);
     }
 
     /// Takes a record that was on its way through the common queue before its own was split off.
@@ -200,18 +216,33 @@ impl Intake {
     }
 }
 
+/// What is read in turns of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Fresh,
+    Grades,
+}
+
 enum Turn {
     Drained { ended: bool },
     More,
 }
 
 impl Slot {
+    fn group(&self) -> Group {
+        match self.partition.source {
+            Source::Completions => Group::Fresh,
+            Source::Grade(_) => Group::Grades,
+        }
+    }
+
     fn turn(&mut self, batch: &mut Batch, round: &mut Round) -> Turn {
+        let group = self.group();
         let Some(reading) = &mut self.reading else { return Turn::Drained { ended: false } };
         let mut ended = false;
-        let turn = match self.partition.source {
-            Source::Completions => TURN,
-            Source::Grade(_) => GRADE_TURN,
+        let turn = match group {
+            Group::Fresh => TURN,
+            Group::Grades => GRADE_TURN,
         };
         for _ in 0..turn {
             if batch.is_full() {
@@ -240,16 +271,21 @@ impl Slot {
     }
 }
 
-#[derive(Default)]
 struct Batch {
     records: Vec<RawRecord>,
     bytes: usize,
+    /// It takes no more records than this.
+    most: usize,
     stamped: Option<Timestamp>,
 }
 
 impl Batch {
+    fn new(most: usize) -> Self {
+        Self { records: Vec::new(), bytes: 0, most, stamped: None }
+    }
+
     fn is_full(&self) -> bool {
-        self.records.len() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+        self.records.len() >= self.most || self.bytes >= BATCH_BYTES
     }
 
     fn push(&mut self, message: &BorrowedMessage<'_>, partition: Partition, epoch: Epoch) {
