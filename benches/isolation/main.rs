@@ -109,9 +109,15 @@ fn figure(pairs: &[(Outcome, Outcome)]) -> Value {
         "p99_ratios": rounded(&p99),
         "p50_ms": pairs.iter().map(|(quiet, troubled)| [quiet.p50_ms, troubled.p50_ms]).collect::<Vec<_>>(),
         "p99_ms": pairs.iter().map(|(quiet, troubled)| [quiet.p99_ms, troubled.p99_ms]).collect::<Vec<_>>(),
+        "burst_passed_ms": troubled(pairs, |one| one.passed.as_secs_f64() * 1_000.0),
+        "recovery_s": troubled(pairs, |one| one.recovery.as_secs_f64()),
         "rss_mib": round(rss),
         "lost": lost,
     })
+}
+
+fn troubled(pairs: &[(Outcome, Outcome)], of: fn(&Outcome) -> f64) -> Vec<f64> {
+    pairs.iter().map(|(_, troubled)| round(of(troubled))).collect()
 }
 
 fn round(value: f64) -> f64 {
