@@ -113,8 +113,8 @@ impl Intake {
         }
     }
 
-    /// Takes at most one batch of what is fresh and one of grades. With `sweep`, queues that did not announce anything are looked at
-    /// too: announcements have been lost before.
+    /// Takes at most one batch of what is fresh and one of grades. With `sweep`, queues that did not
+    /// announce anything are looked at too: announcements have been lost before.
     pub fn collect(&mut self, consumer: &BaseConsumer<Context>, sweep: bool) -> Round {
         self.forget_what_is_not_held();
         let mut round = Round::default();
