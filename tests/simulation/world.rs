@@ -205,6 +205,8 @@ pub struct World {
     pub healed: Option<Timestamp>,
     pub rested: Option<Timestamp>,
     pub deadline: Timestamp,
+    /// Records that were open at once since the faults ended.
+    most_open: usize,
     pub attempts: u64,
     pub routes: u64,
     pub answers_lost: u64,
@@ -244,6 +246,7 @@ impl World {
             healed: None,
             rested: None,
             deadline: START,
+            most_open: 0,
             attempts: 0,
             routes: 0,
             answers_lost: 0,
@@ -350,6 +353,11 @@ impl World {
     /// Whether the world has come to rest, before what happens next.
     fn look_for_rest(&mut self, next: Timestamp) -> bool {
         let stopped = self.workers.iter().any(|worker| worker.busy_until > next);
+        if self.healed.is_some() && self.ledger.open > self.most_open {
+            // Who does not know yet that it lost its partitions goes on making copies.
+            self.most_open = self.ledger.open;
+            self.deadline = self.now + self.patience();
+        }
         if self.ledger.open > 0 || stopped {
             self.rested = None;
         } else if self.rested.is_none() {
@@ -364,7 +372,9 @@ impl World {
             }
             None if next > self.deadline => {
                 let open = self.describe_open();
-                let detail = format!("not at rest {} after healing: {open}", self.patience());
+                let healed = self.healed.unwrap_or(self.now);
+                let detail =
+                    format!("not at rest {} after healing: {open}", self.now.since(healed));
                 self.fail("L8", detail);
                 true
             }
