@@ -33,8 +33,9 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// Grades together give a batch of so many, after what is fresh: a wave that comes back stands before
 /// few fresh events, and is never kept out by them.
 const BATCH_OF_GRADES: usize = 64;
-/// A partition gives at most so many records a turn.
+/// A partition of completions gives at most so many records a turn …
 const TURN: usize = 64;
+/// … and one of a grade so many.
 const GRADE_TURN: usize = 16;
 
 /// The split queues of every partition that may become ours.
