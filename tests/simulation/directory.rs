@@ -140,6 +140,17 @@ pub fn entry(dice: &mut Dice, merchant: usize, classes: usize) -> Merchant {
     }
 }
 
+/// An entry like most: one endpoint that wants everything, nothing out of the ordinary.
+pub fn ordinary(merchant: usize) -> Merchant {
+    let mut entry = entry(&mut Dice::new(0, "an ordinary entry"), merchant, 1);
+    entry.endpoints.truncate(1);
+    let endpoint = Arc::make_mut(&mut entry.endpoints[0]);
+    endpoint.events.clear();
+    let intervals = [5, 15, 30].map(Span::from_secs).to_vec();
+    endpoint.policy = Policy { intervals, dialect: Dialect::None, ..Policy::default() };
+    entry
+}
+
 /// The entry after a change of some kind, and the kind.
 pub fn changed(
     dice: &mut Dice,

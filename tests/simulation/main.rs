@@ -12,6 +12,7 @@ mod group;
 mod ledger;
 mod membership;
 mod merchants;
+mod neighbours;
 mod nemesis;
 mod order;
 mod plan;

@@ -27,15 +27,15 @@ pub enum Kind {
 }
 
 impl World {
-    /// An event is published.
-    pub fn publish(&mut self) {
-        self.publish_one(Kind::Event);
+    /// A record of somebody is published.
+    pub fn publish_one(&mut self, kind: Kind) {
+        let merchant = self.dice.events.index(self.plan.merchants);
+        self.publish_of(merchant, kind);
     }
 
-    /// A record is published.
-    pub fn publish_one(&mut self, kind: Kind) {
+    /// A record of this merchant is published.
+    pub fn publish_of(&mut self, merchant: usize, kind: Kind) {
         let dice = &mut self.dice.events;
-        let merchant = dice.index(self.plan.merchants);
         let no = self.ledger.events.len();
         let size = if kind == Kind::Large { 3_000 } else { dice.pick(&[2, 2, 100, 900]) };
         let body = Bytes::from(format!("{no}:{}", "x".repeat(size)));

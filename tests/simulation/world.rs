@@ -21,6 +21,7 @@ use super::{
     ledger::Ledger,
     merchants::{Merchants, Outcome, bad},
     plan::Plan,
+    publisher::Kind,
     story::{Story, tell},
     worker::Worker,
 };
@@ -60,6 +61,11 @@ pub enum Input {
 #[derive(Debug)]
 pub enum What {
     Publish,
+    /// So many events of one merchant at once.
+    Backlog {
+        merchant: usize,
+        events: usize,
+    },
     Fault(usize),
     WindowEnds(Fault),
     Heal,
@@ -384,7 +390,10 @@ impl World {
 
     fn happen(&mut self, what: What) {
         match what {
-            What::Publish => self.publish(),
+            What::Publish => self.publish_one(Kind::Event),
+            What::Backlog { merchant, events } => {
+                (0..events).for_each(|_| self.publish_of(merchant, Kind::Event));
+            }
             What::Fault(number) => self.inject(number),
             What::WindowEnds(fault) => self.window_ends(fault),
             What::Heal => self.heal(),
