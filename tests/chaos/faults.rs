@@ -25,6 +25,8 @@ pub enum Kind {
     CoordinatorKilled,
     /// A broker stands still.
     BrokerFrozen,
+    /// A broker is slow: it gets a tenth of the time.
+    BrokerSlow,
     /// The disk of a broker is full, so that it halts.
     BrokerDiskFull,
     /// A grade takes no writes, for want of replicas.
@@ -86,6 +88,7 @@ impl Kind {
             Self::BrokerKilled => "broker-killed",
             Self::CoordinatorKilled => "coordinator-killed",
             Self::BrokerFrozen => "broker-frozen",
+            Self::BrokerSlow => "broker-slow",
             Self::BrokerDiskFull => "broker-disk-full",
             Self::GradeRefuses => "grade-refuses-writes",
             Self::GradeSmall => "grade-takes-small-records",
@@ -102,6 +105,7 @@ impl Kind {
             Self::Zombie => dice.between(4_200, 5_000),
             Self::WorkerFrozen => dice.between(300, 1_200),
             Self::BrokerFrozen => dice.between(800, 2_500),
+            Self::BrokerSlow => dice.between(1_500, 3_000),
             Self::Merchants(_) => dice.between(800, 2_000),
             // A file of merchants is looked at once a second.
             Self::Addresses(_) => dice.between(2_000, 3_000),
@@ -119,6 +123,7 @@ impl Kind {
             Self::BrokerKilled
                 | Self::CoordinatorKilled
                 | Self::BrokerFrozen
+                | Self::BrokerSlow
                 | Self::BrokerDiskFull
                 | Self::GradeRefuses
                 | Self::GradeSmall
@@ -136,6 +141,7 @@ fn ours() -> Vec<Kind> {
         Kind::BrokerKilled,
         Kind::CoordinatorKilled,
         Kind::BrokerFrozen,
+        Kind::BrokerSlow,
         Kind::BrokerDiskFull,
         Kind::GradeRefuses,
         Kind::GradeSmall,

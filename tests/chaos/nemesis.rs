@@ -21,7 +21,7 @@ use super::{
 };
 use crate::support::{
     brokers::{coordinator, other_than},
-    kafka::Cluster,
+    kafka::{Cluster, Slowed},
     receiver::{Manner, Receiver},
     system::{DEADLINE, System, event},
 };
@@ -52,6 +52,7 @@ pub struct Nemesis<'a> {
     outbox: Outbox,
     stopped: Option<usize>,
     frozen: Option<usize>,
+    slowed: Option<Slowed>,
     full: Option<usize>,
     pids: Vec<(u64, u32)>,
 }
@@ -77,6 +78,7 @@ impl<'a> Nemesis<'a> {
             outbox,
             stopped: None,
             frozen: None,
+            slowed: None,
             full: None,
             pids: Vec::new(),
         }
@@ -138,6 +140,10 @@ impl<'a> Nemesis<'a> {
                 self.cluster.pause(index);
                 self.frozen = Some(index);
             }
+            Kind::BrokerSlow => {
+                let index = usize::try_from(who % 3).unwrap();
+                self.slowed = Some(self.cluster.slow_down(index));
+            }
             Kind::BrokerDiskFull => {
                 let index = usize::try_from(who % 3).unwrap();
                 self.began_out();
@@ -174,6 +180,7 @@ impl<'a> Nemesis<'a> {
             // So that partitions are asked back from the one that is to fail then.
             Kind::FailPoint(_) => self.crew.join(self.system),
             Kind::BrokerFrozen => self.thaw_broker(),
+            Kind::BrokerSlow => self.slowed = None,
             Kind::BrokerDiskFull => {
                 if let Some(index) = self.full.take() {
                     self.stop_broker(index);

@@ -2,13 +2,22 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use super::{
     install::install,
     node::{self, Node},
 };
+
+/// A slow broker works for so long, and then stands still for so long.
+const WORKS: Duration = Duration::from_millis(20);
+const STANDS_STILL: Duration = Duration::from_millis(180);
 
 /// Brokers 0 to n − 1, each also a controller.
 pub struct Cluster {
@@ -75,6 +84,11 @@ impl Cluster {
         node::signal("CONT", self.pid(index));
     }
 
+    /// Gives a broker a tenth of the time, until what this returns is dropped.
+    pub fn slow_down(&self, index: usize) -> Slowed {
+        Slowed::begin(self.pid(index))
+    }
+
     /// From now on the broker's disk is as good as full: none of its files may grow.
     pub fn fill_disk(&self, index: usize) {
         node::let_no_file_grow(self.pid(index));
@@ -103,5 +117,39 @@ impl Cluster {
 
     fn node(&self, index: usize) -> MutexGuard<'_, Option<Node>> {
         self.nodes[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A broker that is slow as long as this lives; it must run until then.
+pub struct Slowed {
+    ends: Option<Sender<()>>,
+    brake: Option<JoinHandle<()>>,
+}
+
+impl Slowed {
+    fn begin(pid: u32) -> Self {
+        let (ends, ended) = mpsc::channel::<()>();
+        let brake = std::thread::spawn(move || {
+            // The other end never sends: it is dropped.
+            while ended.recv_timeout(WORKS) == Err(RecvTimeoutError::Timeout) {
+                node::signal("STOP", pid);
+                let still = ended.recv_timeout(STANDS_STILL);
+                node::signal("CONT", pid);
+                if still != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        });
+        Self { ends: Some(ends), brake: Some(brake) }
+    }
+}
+
+impl Drop for Slowed {
+    fn drop(&mut self) {
+        self.ends = None;
+        if let Some(brake) = self.brake.take() {
+            // Where the broker died meanwhile, whoever needs it will say so.
+            let _ = brake.join();
+        }
     }
 }

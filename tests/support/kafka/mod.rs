@@ -14,7 +14,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Slowed};
 pub use install::java;
 pub use secured::Secured;
 
