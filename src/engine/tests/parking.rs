@@ -21,6 +21,24 @@ fn deliveries_of_a_paused_merchant_are_parked_a_grade_longer_each_time_without_a
 }
 
 #[test]
+fn a_retry_is_parked_from_the_shortest_grade_on_wherever_its_schedule_had_it() {
+    let mut given = Scenario::new();
+    let mut acme = merchant("acme", vec![endpoint("main", policy(&[120]))]);
+    given.know(acme.clone());
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.answer(attempt.id, 500);
+    let retry = given.route();
+    assert_eq!(retry.to, Destination::Grade(grade(120)));
+    given.routed(&retry);
+    given.return_route(&retry);
+    acme.state = State::Paused;
+    given.know(acme);
+    given.pass(seconds(120));
+    assert_eq!(given.route().to, Destination::Grade(grade(5)));
+}
+
+#[test]
 fn deliveries_of_a_disabled_endpoint_are_dead_letters() {
     let mut given = Scenario::new();
     let mut main = endpoint("main", policy(&[5]));
