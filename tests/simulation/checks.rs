@@ -8,7 +8,7 @@ use paynotify::{
         Route, RouteFailure, Status,
     },
     event::Undecodable,
-    model::{Endpoint, Merchant, Offset, Rate, Source, Span, State, Timestamp},
+    model::{Endpoint, Merchant, Offset, Partition, Rate, Source, Span, State, Timestamp},
 };
 
 use super::{
@@ -424,7 +424,7 @@ impl World {
             return self.fail("L1", format!("nothing happens any more, but {open}"));
         }
         for (partition, log) in &self.broker.logs {
-            let (commit, end) = (log.commit, self.end_of_duty(log));
+            let (commit, end) = (log.commit, self.end_of_duty(*partition, log));
             if commit < end && log.data_end() > log.start {
                 let detail = format!("{partition} is committed at {commit}, its end is {end}");
                 return self.fail("L1", detail);
@@ -460,13 +460,22 @@ impl World {
     }
 
     /// One past the last record before anything that nobody waits for any more.
-    fn end_of_duty(&self, log: &Log) -> Offset {
+    fn end_of_duty(&self, partition: Partition, log: &Log) -> Offset {
         let waits = |kept: &&Kept| {
             let truth = &self.ledger.events[kept.event];
-            truth.lost && !kept.deleted && !truth.carriers[kept.carrier].covered
+            let there = !kept.deleted || self.is_held(partition, kept.offset);
+            truth.lost && there && !truth.carriers[kept.carrier].covered
         };
         let end = log.records.iter().position(|kept| waits(&kept)).unwrap_or(log.records.len());
         end.checked_sub(1).map_or(Offset(0), |last| log.records[last].offset.next())
+    }
+
+    /// Whether a worker read this record and has not resolved it, whatever the broker still has.
+    fn is_held(&self, partition: Partition, offset: Offset) -> bool {
+        self.workers.iter().any(|worker| {
+            let epoch = worker.held.get(&partition);
+            epoch.is_some_and(|epoch| worker.reads.contains_key(&(partition, *epoch, offset)))
+        })
     }
 
     /// What is not resolved, for people.

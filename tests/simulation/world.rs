@@ -29,8 +29,9 @@ use super::{
 /// When every world begins.
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-/// No world needs more steps than this.
-const MOST_STEPS: u64 = 10_000_000;
+/// No world needs more steps than this. Some need millions: on a grade of half a second a worker that
+/// does not know yet that it is no member makes copies of copies.
+const MOST_STEPS: u64 = 100_000_000;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
