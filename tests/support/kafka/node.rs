@@ -190,7 +190,8 @@ pub fn free_ports() -> (u16, u16) {
 /// One port, as [`free_ports`].
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let seed = u16::try_from(std::process::id() % 1_000).expect("below 1000") * 12;
+    // Processes with ids next to each other begin far from each other.
+    let seed = u16::try_from(u64::from(std::process::id()) * 7_919 % 12_000).expect("below 12000");
     for _ in 0..12_000 {
         let port = 20_000 + (seed + NEXT.fetch_add(1, Ordering::Relaxed) % 12_000) % 12_000;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
