@@ -229,6 +229,13 @@ impl Watchdog {
         watched.asking = false;
         // What was asked about the client before says nothing of the next one.
         watched.kafka_answers = answers && !watched.rebuilding;
+        if !answers {
+            // Though it may answer again before the next look.
+            for fault in Fault::ALL.into_iter().filter(|fault| fault.client() == client) {
+                let stood = &mut self.standing[fault as usize];
+                *stood = stood.map(|_| Duration::ZERO);
+            }
+        }
     }
 
     /// A client failed for good. After how long to build it anew; `None` when that has not helped.

@@ -131,6 +131,21 @@ fn a_client_that_fails_for_good_is_built_anew_three_times_with_longer_pauses() {
     assert_eq!(dog.failed(Client::Producer), Some(SECOND), "and after ten minutes anew");
 }
 
+#[test]
+fn a_fault_counts_anew_once_kafka_was_away_though_only_between_two_looks() {
+    let deadlines = Deadlines { confirm: 10 * SECOND, ..Deadlines::default() };
+    let mut dog = Watchdog::new(deadlines);
+    let fault = ages(Fault::Poll, 11 * SECOND);
+    let look = |dog: &mut Watchdog| dog.look(SECOND, &fault);
+    assert_eq!(look(&mut dog), Step::Ask(Fault::Poll));
+    dog.heard(Client::Consumer, true);
+    (0..9).for_each(|_| assert_ne!(look(&mut dog), Step::Rebuild(Fault::Poll)));
+    dog.heard(Client::Consumer, false);
+    dog.heard(Client::Consumer, true);
+    (0..9).for_each(|_| assert_ne!(look(&mut dog), Step::Rebuild(Fault::Poll)));
+    assert_eq!(look(&mut dog), Step::Rebuild(Fault::Poll));
+}
+
 /// What may happen to a watchdog.
 #[derive(Debug, Clone)]
 enum Happening {
