@@ -12,6 +12,7 @@ use serde::{
     de::{IgnoredAny, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 use serde_json::{Value, json};
+use serde_path_to_error::Segment;
 
 use self::shown::REDACTED;
 pub(super) use self::shown::holds_key;
@@ -178,6 +179,7 @@ impl Entry {
         let entry: Result<Self, _> = serde_path_to_error::deserialize(&mut json);
         let merchant = || named(bytes);
         let entry = entry.map_err(|error| {
+            let hidden = around_hidden_name(&error);
             let path = error.path().to_string();
             let inner = error.into_inner();
             // A `null` in the place of a word is told as if it were no JSON.
@@ -187,7 +189,10 @@ impl Entry {
                 if syntax || path == "." || path.is_empty() { "entry".to_owned() } else { path };
             let remedy =
                 if syntax { "write one JSON object" } else { "see schemas/merchant.schema.json" };
-            let what = without_values(&path, &inner);
+            let (path, what) = match hidden {
+                Some(around) => (around, without_name(&inner)),
+                None => (path.clone(), without_values(&path, &inner)),
+            };
             Error { merchant: merchant(), ..Error::new(&path, what, remedy) }
         })?;
         json.end().map_err(|error| Error {
@@ -320,8 +325,35 @@ fn without_values(path: &str, error: &serde_json::Error) -> String {
         return format!("is not known, but must be {expected}");
     }
     // What is wrong with a duration elsewhere is better seen.
-    let near = path.ends_with("id") || [".secrets", ".auth"].iter().any(|part| path.contains(part));
+    let near = path.ends_with("id") || stands_by_secrets(path);
     if near { without_quotes(&text) } else { text }
+}
+
+const UNKNOWN_FIELD: &str = "unknown field ";
+/// No field has a longer name.
+const LONGEST_WORD: usize = 32;
+
+fn stands_by_secrets(path: &str) -> bool {
+    [".secrets", ".auth"].iter().any(|part| path.contains(part))
+}
+
+/// Where an unknown field stands that is not to be named: beside secrets, or where it is no word, the
+/// name may be a secret after a quote or a colon that is missing.
+fn around_hidden_name(error: &serde_path_to_error::Error<serde_json::Error>) -> Option<String> {
+    let Some(Segment::Map { key }) = error.path().iter().next_back() else { return None };
+    let path = error.path().to_string();
+    let is_word = key.len() <= LONGEST_WORD
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let hides = error.inner().to_string().starts_with(UNKNOWN_FIELD)
+        && (stands_by_secrets(&path) || !is_word);
+    let around = path.strip_suffix(key.as_str()).unwrap_or_default().trim_end_matches('.');
+    hides.then(|| if around.is_empty() { "entry" } else { around }.to_owned())
+}
+
+fn without_name(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let expected = text.rsplit_once(", expected ").map_or("no other", |(_, end)| end);
+    format!("has an unknown field, expected {expected}")
 }
 
 /// The text with `[redacted]` for each part in double quotes, which are escaped inside.

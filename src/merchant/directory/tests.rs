@@ -84,6 +84,7 @@ fn a_broken_rule_is_refused_with_path_finding_and_remedy() {
     for (pointer, value, expected) in [
         ("/format".to_owned(), json!(2), "merchant m_42, format: is 2, but this version reads 1"),
         ("/colour".to_owned(), json!(1), "colour: unknown field `colour`, expected one of"),
+        ("/co lour".to_owned(), json!(1), "entry: has an unknown field, expected one of"),
         ("/notify_url_hosts/0".to_owned(), json!("https://x"), "notify_url_hosts[0]: "),
         (policy("colour"), json!(1), "endpoints[0].policy.colour: unknown field"),
         (
@@ -305,6 +306,12 @@ fn a_secret_in_the_wrong_field_of_an_entry_is_in_no_error_and_not_shown() {
         ("/endpoints/0/secrets/0/not_before", json!(secret)),
         ("/endpoints/0/secrets/0/expires", json!(secret)),
         ("/endpoints/0/auth", json!({ "kind": secret })),
+        // A quote, a comma or a colon is missing.
+        ("/endpoints/0/auth", json!({ "kind": "bearer", "token:s3cret": "" })),
+        ("/endpoints/0/auth", json!({ "kind": "bearer", "s3cret": "token" })),
+        ("/endpoints/0/secrets/0/value:s3cret", json!("")),
+        ("/endpoints/0/auth:{kind:bearer,token:s3cret}", json!("")),
+        ("/auth: s3cret", json!("")),
         (
             "/endpoints/0/auth",
             json!({ "kind": "basic", "username": format!("u:{secret}"), "password": "" }),
