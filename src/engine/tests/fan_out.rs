@@ -82,53 +82,6 @@ fn a_second_after_one_delivery_is_done_the_others_that_wait_go_on_alone() {
 }
 
 #[test]
-fn an_event_with_its_own_address_goes_there_only_where_the_merchant_allows_the_host() {
-    for (allowed, expected) in [(true, Some("orders.example")), (false, None)] {
-        let mut given = Scenario::new();
-        let mut acme = merchant("acme", vec![endpoint("main", policy(&[5]))]);
-        if allowed {
-            acme.notify_url_hosts = vec!["orders.example".to_owned()];
-        }
-        given.know(acme);
-        let mut record = given.record(completions(0), Offset(0), "acme", |_| ());
-        let mut event = Event::clone(record.event.as_ref().unwrap());
-        event.notify_url = Some("https://orders.example/o/1".to_owned());
-        record.event = Ok(std::sync::Arc::new(event));
-        given.engine.handle_record(given.now, Epoch(1), record);
-        given.settle();
-        match expected {
-            Some(host) => {
-                let attempt = given.attempt();
-                assert_eq!(attempt.endpoint.url.host_str(), Some(host));
-                assert_eq!(attempt.endpoint.id.as_str(), "notify_url");
-            }
-            None => assert_eq!(dead(&given.route()).reason, DeadReason::Invalid),
-        }
-    }
-}
-
-#[test]
-fn credentials_go_to_the_server_that_they_are_for_and_to_no_other_that_an_event_names() {
-    for (url, sent) in
-        [("https://shop.example/o/1", true), ("https://shop.example:8443/o/1", false)]
-    {
-        let mut given = Scenario::new();
-        let mut main = endpoint("main", policy(&[5]));
-        main.authorization = Some(SecretBytes::new(b"Bearer x".to_vec()));
-        let mut acme = merchant("acme", vec![main]);
-        acme.notify_url_hosts = vec!["shop.example".to_owned()];
-        given.know(acme);
-        let mut record = given.record(completions(0), Offset(0), "acme", |_| ());
-        let mut event = Event::clone(record.event.as_ref().unwrap());
-        event.notify_url = Some(url.to_owned());
-        record.event = Ok(std::sync::Arc::new(event));
-        given.engine.handle_record(given.now, Epoch(1), record);
-        given.settle();
-        assert_eq!(given.attempt().endpoint.authorization.is_some(), sent, "{url}");
-    }
-}
-
-#[test]
 fn a_delivery_that_was_in_flight_after_the_second_goes_on_alone_once_it_waits_again() {
     let mut given = Scenario::new();
     let (one, two) = (endpoint("one", policy(&[5])), endpoint("two", policy(&[4])));

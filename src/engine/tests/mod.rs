@@ -2,6 +2,7 @@
 
 mod scenario;
 
+mod addressee;
 mod assignment;
 mod brake;
 mod commit;
