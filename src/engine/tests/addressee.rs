@@ -104,9 +104,10 @@ fn each_host_that_events_name_has_its_own_turn() {
 
 #[test]
 fn whom_the_engine_knows_is_told() {
-    let given = Scenario::new();
+    let mut given = Scenario::new();
+    given.know(merchant("globex", Vec::new()));
     let [known, strange] = ["acme", "nobody"].map(|id| MerchantId::parse(id).unwrap());
-    assert_eq!(given.engine.merchants(), 1);
+    assert_eq!(given.engine.merchants(), 2);
     assert_eq!(given.engine.merchant(&known).unwrap().id, known);
     assert!(given.engine.merchant(&strange).is_none());
 }

@@ -108,21 +108,6 @@ fn every_held_partition_is_committed_again_though_nothing_moved() {
 }
 
 #[test]
-fn the_time_of_an_earlier_assignment_to_commit_again_is_none_of_the_next_one() {
-    let mut given = Scenario::bare(settings());
-    given.assign(completions(0), 1);
-    given.pass(seconds(3_600));
-    given.engine.handle_lost(&[completions(0)]);
-    given.assign(completions(0), 2);
-    given.pass(seconds(60));
-    given.committed(completions(0));
-    given.pass(seconds(11 * 3_600));
-    assert_eq!(given.committed(completions(0)), []);
-    given.pass(seconds(3_600));
-    assert_eq!(given.committed(completions(0)), [Offset(0)]);
-}
-
-#[test]
 fn the_position_follows_the_reader_to_the_end_of_a_transaction() {
     let mut given = Scenario::new();
     given.read(completions(0), "acme");

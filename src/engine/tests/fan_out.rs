@@ -98,3 +98,23 @@ fn a_delivery_that_was_in_flight_after_the_second_goes_on_alone_once_it_waits_ag
     given.pass(seconds(1));
     assert_eq!(given.committed(completions(0)), [Offset(1)]);
 }
+
+#[test]
+fn what_waits_since_a_new_assignment_is_not_parked_for_a_fan_out_of_the_one_before() {
+    let mut given = Scenario::new();
+    let alone = Policy { max_in_flight: 1, ..policy(&[5]) };
+    given.know(merchant("acme", vec![endpoint("one", policy(&[5])), endpoint("two", alone)]));
+    given.read(completions(0), "acme");
+    given.attempts.clear();
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    assert_eq!(attempt.endpoint.id.as_str(), "one", "the other one has its only turn");
+    given.answer(attempt.id, 200);
+    given.engine.handle_lost(&[completions(0)]);
+    let (now, again) = (given.now, Offset(1));
+    given.engine.handle_assigned(now, completions(0), Epoch(2), again, None).unwrap();
+    given.read_at(completions(0), 2, again, "acme", |_| ());
+    assert_eq!(given.attempt().endpoint.id.as_str(), "one");
+    given.pass(seconds(2));
+    assert_eq!(given.routes.len(), 0);
+}
