@@ -147,6 +147,11 @@ impl Fault {
     pub const ALL: [Self; 5] =
         [Self::Head, Self::Commit, Self::Poll, Self::Connection, Self::Acknowledgement];
 
+    /// Those of one client.
+    fn of(client: Client) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |fault| fault.client() == client)
+    }
+
     /// Whose fault it is.
     pub const fn client(self) -> Client {
         match self {
@@ -231,7 +236,7 @@ impl Watchdog {
         watched.kafka_answers = answers && !watched.rebuilding;
         if !answers {
             // Though it may answer again before the next look.
-            for fault in Fault::ALL.into_iter().filter(|fault| fault.client() == client) {
+            for fault in Fault::of(client) {
                 let stood = &mut self.standing[fault as usize];
                 *stood = stood.map(|_| Duration::ZERO);
             }
@@ -257,14 +262,13 @@ impl Watchdog {
         let watched = self.watched(client);
         watched.rebuilding = false;
         watched.kafka_answers = false;
-        for fault in Fault::ALL.into_iter().filter(|fault| fault.client() == client) {
+        for fault in Fault::of(client) {
             self.standing[fault as usize] = None;
         }
     }
 
     fn step(&mut self, client: Client) -> Step {
-        let of_it = Fault::ALL.into_iter().filter(|fault| fault.client() == client);
-        let longest = of_it
+        let longest = Fault::of(client)
             .filter_map(|fault| Some((self.standing[fault as usize]?, fault)))
             .max_by_key(|(stood, _)| *stood);
         let (now, Deadlines { confirm, ask_again, window, .. }) = (self.now, self.deadlines);

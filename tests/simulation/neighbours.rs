@@ -61,12 +61,7 @@ fn settings(dice: &mut Dice, pool: Pool) -> Settings {
             Pool::All => max_in_flight,
         },
         classes: vec![Class::standard()],
-        breaker: BreakerSettings {
-            failures: 10,
-            per_mille: 500,
-            window: Span::from_secs(60),
-            ramp: Span::from_secs(60),
-        },
+        breaker: BreakerSettings::default(),
         flood_brake: true,
         lane_records: dice.pick(&[16, 64]),
         hold: HoldBounds { records: dice.pick(&[256, 1_024]), bytes: 16 << 20 },
@@ -81,8 +76,9 @@ fn settings(dice: &mut Dice, pool: Pool) -> Settings {
 
 fn plan(seed: u64, pool: Pool) -> Plan {
     let mut dice = Dice::new(seed, "neighbours");
-    let cut = Cut::default();
     Plan {
+        seed,
+        cut: Cut::default(),
         settings: settings(&mut dice, pool),
         indexes: dice.pick(&[2, 4]),
         workers: dice.count(1, 3),
@@ -98,12 +94,11 @@ fn plan(seed: u64, pool: Pool) -> Plan {
         bad_endpoints: 0,
         faults: Vec::new(),
         fault_count: 0,
-        ..Plan::draw(seed, &cut)
     }
 }
 
-/// How long events of merchants without trouble waited for their first attempt, in milliseconds,
-/// sorted; those of the merchants that `trouble` would befall are left out.
+/// How long events of merchants without trouble waited for their first attempt, in milliseconds;
+/// those of the merchants that `trouble` would befall are left out.
 fn waits(seed: u64, pool: Pool, lived: Trouble, trouble: Trouble) -> Vec<u64> {
     let plan = plan(seed, pool);
     let indexes = plan.indexes;
@@ -131,9 +126,7 @@ fn waits(seed: u64, pool: Pool, lived: Trouble, trouble: Trouble) -> Vec<u64> {
     let begun = counted.flat_map(|truth| {
         truth.first.values().map(|first| first.since(truth.accepted).as_millis())
     });
-    let mut waits: Vec<u64> = begun.collect();
-    waits.sort_unstable();
-    waits
+    begun.collect()
 }
 
 fn percentile(sorted: &[u64], percent: usize) -> u64 {

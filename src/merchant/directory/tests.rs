@@ -312,6 +312,7 @@ fn a_secret_in_the_wrong_field_of_an_entry_is_in_no_error_and_not_shown() {
         ("/endpoints/0/secrets/0/value:s3cret", json!("")),
         ("/endpoints/0/auth:{kind:bearer,token:s3cret}", json!("")),
         ("/auth: s3cret", json!("")),
+        ("/endpoints/0/whsec_s3cret", json!("")),
         (
             "/endpoints/0/auth",
             json!({ "kind": "basic", "username": format!("u:{secret}"), "password": "" }),
