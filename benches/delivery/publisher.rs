@@ -44,7 +44,8 @@ impl Publisher {
             while self.next - first < planned {
                 self.publish()?;
             }
-            self.producer.poll(Duration::from_millis(1));
+            publish::take_answers(&self.producer);
+            time::pause(Duration::from_millis(1));
         }
         publish::flush(&self.producer)?;
         Ok(self.next - first)

@@ -11,7 +11,7 @@ use super::{
     bare,
     publisher::Publisher,
     support::{
-        kafka::broker,
+        kafka::fast_broker,
         process::{self, Cpu},
         receiver::{DRAIN, LIVE, Receiver, Stats},
         summary::Summary,
@@ -57,7 +57,7 @@ struct Drained {
 impl Bench {
     /// Starts everything and fills the topic.
     pub fn prepare(directory: &Path, events: u64) -> anyhow::Result<Self> {
-        let bootstrap = broker().bootstrap();
+        let bootstrap = fast_broker().bootstrap();
         topics::create(&bootstrap, FILLED, &worker::GRADES)?;
         topics::create(&bootstrap, PACED, &worker::GRADES)?;
         eprintln!("filling a topic with {events} events");

@@ -22,7 +22,7 @@ use self::{
     admin::Admin,
     entries::{GRADES, State, Writer},
     support::{
-        kafka::broker,
+        kafka::fast_broker,
         process,
         receiver::{self, Receiver},
         time,
@@ -81,7 +81,7 @@ fn measure(merchants: u64) -> anyhow::Result<()> {
     let mut directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     directory.set_file_name("bench");
     fs::create_dir_all(&directory)?;
-    let bootstrap = broker().bootstrap();
+    let bootstrap = fast_broker().bootstrap();
     let mut receiver = Receiver::start()?;
 
     let few = Writer::new(&bootstrap, "few", receiver.address())?;

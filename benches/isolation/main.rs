@@ -64,9 +64,8 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     let mut bench = Bench::prepare(&directory)?;
     let rate = match arguments.rate {
         Some(rate) => rate,
-        None => bench.capacity()? / 2.0,
+        None => bench.half_load()?,
     };
-    println!("{rate:.0} events a second");
     let all = if arguments.only.is_empty() { &Scenario::ALL[..] } else { &arguments.only[..] };
     let mut pairs: BTreeMap<Scenario, Vec<(Outcome, Outcome)>> = BTreeMap::new();
     // One pair of each after the other, so that a slow hour of the machine meets all alike.

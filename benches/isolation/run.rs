@@ -9,8 +9,8 @@ use std::{
 use super::{
     scenario::Scenario,
     support::{
-        kafka::broker,
-        process,
+        kafka::fast_broker,
+        process::{self, Processors},
         receiver::{Receiver, Stats},
         time,
         topics::{self, PARTITIONS},
@@ -29,8 +29,12 @@ const TIMEOUT: &str = "3s";
 const DRAIN: Duration = Duration::from_secs(60);
 /// How long anything else may take.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Events a second that are more than can be delivered.
-const OVERLOAD: f64 = 25_000.0;
+/// Events a second that may be more than can be delivered: if not, half as many more are tried.
+const OVERLOAD: f64 = 20_000.0;
+/// So much of what is published is delivered where more could be.
+const KEPT_UP: f64 = 0.9;
+/// As long as that first, so that Kafka's JVM has compiled what it needs.
+const WARM_UP: Duration = Duration::from_secs(60);
 
 /// Broker and receiver.
 pub struct Bench {
@@ -57,19 +61,41 @@ pub struct Outcome {
 impl Bench {
     /// Starts both.
     pub fn prepare(directory: &Path) -> anyhow::Result<Self> {
-        let (bootstrap, receiver) = (broker().bootstrap(), Receiver::start()?);
+        let (bootstrap, receiver) = (fast_broker().bootstrap(), Receiver::start()?);
         Ok(Self { bootstrap, receiver, directory: directory.to_owned(), runs: 0 })
     }
 
-    /// Events a second that are delivered while more are published.
-    pub fn capacity(&mut self) -> anyhow::Result<f64> {
+    /// Half of the events a second that are delivered while more are published.
+    pub fn half_load(&mut self) -> anyhow::Result<f64> {
+        self.steady(OVERLOAD, WARM_UP)?;
+        let mut published = OVERLOAD;
+        let (delivered, _) = loop {
+            let found = self.steady(published, LOAD)?;
+            if found.0 < published * KEPT_UP {
+                break found;
+            }
+            published *= 1.5;
+        };
+        let (rate, used) = self.steady(delivered / 2.0, LOAD)?;
+        println!(
+            "{delivered:.0} events a second of {published:.0} are delivered; {rate:.0} use {:.0} % of the processors",
+            used * 100.0
+        );
+        Ok(rate)
+    }
+
+    /// Events a second that are delivered while so many are published, and the part of the
+    /// processors' time that is used.
+    fn steady(&mut self, published: f64, time: Duration) -> anyhow::Result<(f64, f64)> {
         let scenario = Scenario::HangOnePercent;
         let (mut worker, mut publisher) = self.start(scenario)?;
-        publisher.pace(OVERLOAD, LOAD, scenario.steady())?;
+        let before = Processors::now()?;
+        publisher.pace(published, time, scenario.steady())?;
+        let used = Processors::now()?.used_since(before);
         let delivered = self.receiver.stats()?.count;
         worker.check()?;
         worker.stop()?;
-        Ok(as_f64(delivered) / LOAD.as_secs_f64())
+        Ok((as_f64(delivered) / time.as_secs_f64(), used))
     }
 
     /// One run.

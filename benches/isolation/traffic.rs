@@ -15,6 +15,8 @@ use super::{
     support::{publish, time, topics::PARTITIONS},
 };
 
+/// Events are published so often.
+const TICK: Duration = Duration::from_millis(10);
 /// Merchants, each with one endpoint.
 pub const MERCHANTS: u64 = 10_000;
 
@@ -54,7 +56,7 @@ pub struct Publisher {
 impl Publisher {
     /// To the completions topic of `prefix`; events are numbered from 0.
     pub fn new(bootstrap: &str, prefix: &str) -> anyhow::Result<Self> {
-        let producer = publish::producer(bootstrap, "5")?;
+        let producer = publish::producer(bootstrap, "0")?;
         Ok(Self { producer, topic: prefix.to_owned(), next: 0 })
     }
 
@@ -71,22 +73,32 @@ impl Publisher {
         publish::flush(&self.producer)
     }
 
-    /// Publishes at this rate, evenly, to so many merchants in turn.
+    /// Publishes at this rate to so many merchants in turn, in each tick to those of one partition:
+    /// with a few events for each partition at a time, most of the processors' time would go into
+    /// Kafka's requests.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a rate times some seconds is a small positive number"
     )]
     pub fn pace(&mut self, per_second: f64, time: Duration, merchants: u64) -> anyhow::Result<()> {
-        let (start, mut done) = (Instant::now(), 0);
-        while start.elapsed() < time {
-            let planned = (start.elapsed().as_secs_f64() * per_second) as u64;
+        let partitions = u64::from(PARTITIONS.unsigned_abs());
+        let (start, mut done) = (Instant::now(), 0_u64);
+        for tick in 1.. {
+            let due = TICK * tick;
+            if due > time {
+                break;
+            }
+            let partition = u64::from(tick) % partitions;
+            let planned = (due.as_secs_f64() * per_second) as u64;
             while done < planned {
                 // A multiplier without a common factor, so that neighbours are far from each other.
-                self.publish(done.wrapping_mul(7_919) % merchants)?;
+                let of_partition = done.wrapping_mul(7_919) % (merchants / partitions);
+                self.publish(of_partition * partitions + partition)?;
                 done += 1;
             }
-            self.producer.poll(Duration::from_millis(1));
+            publish::take_answers(&self.producer);
+            time::pause(due.saturating_sub(start.elapsed()));
         }
         publish::flush(&self.producer)
     }

@@ -44,6 +44,33 @@ impl Cpu {
     }
 }
 
+/// Processor time of everything on this machine, in ticks.
+#[derive(Debug, Clone, Copy)]
+pub struct Processors {
+    used: f64,
+    idle: f64,
+}
+
+impl Processors {
+    /// Until now.
+    pub fn now() -> anyhow::Result<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        let fields = stat.lines().next().and_then(|line| line.strip_prefix("cpu "));
+        let fields = fields.context("/proc/stat begins with all processors")?.split_whitespace();
+        let ticks: Vec<f64> = fields.map(str::parse).collect::<Result<_, _>>()?;
+        let &[user, nice, system, idle, waiting, interrupt, soft, ..] = ticks.as_slice() else {
+            anyhow::bail!("/proc/stat tells of seven kinds of processor time")
+        };
+        Ok(Self { used: user + nice + system + interrupt + soft, idle: idle + waiting })
+    }
+
+    /// The part of the time since `before` that was used; what the host took away counts as neither.
+    pub fn used_since(self, before: Self) -> f64 {
+        let (used, idle) = (self.used - before.used, self.idle - before.idle);
+        used / (used + idle)
+    }
+}
+
 /// The most memory that the process ever had resident, in MiB.
 pub fn peak_mib(pid: u32) -> anyhow::Result<f64> {
     memory_mib(pid, "VmHWM:")

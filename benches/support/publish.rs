@@ -38,6 +38,12 @@ pub fn send(
     Ok(())
 }
 
+/// Takes in what the broker answered, without waiting: a wait for a few milliseconds spins.
+pub fn take_answers(producer: &BaseProducer) {
+    // Each is the answer to one batch.
+    (0..16).for_each(|_| producer.poll(Duration::ZERO));
+}
+
 /// Waits until the broker has everything.
 pub fn flush(producer: &BaseProducer) -> anyhow::Result<()> {
     producer.flush(DEADLINE).context("the broker takes all records")

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     install::install,
-    node::{self, Node},
+    node::{self, Jvm, Node},
 };
 
 /// A slow broker works for so long, and then stands still for so long.
@@ -22,6 +22,7 @@ const STANDS_STILL: Duration = Duration::from_millis(180);
 /// Brokers 0 to n − 1, each also a controller.
 pub struct Cluster {
     nodes: Vec<Mutex<Option<Node>>>,
+    jvm: Jvm,
     ports: Vec<(u16, u16)>,
     // After the nodes, so that it is removed when they are dead.
     dir: tempfile::TempDir,
@@ -30,12 +31,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts `count` brokers with these settings over the usual ones, and waits until all answer.
     pub fn start(count: usize, extra: &[(&str, &str)]) -> Self {
+        Self::start_with(Jvm::SoonUp, count, extra)
+    }
+
+    /// The same with another JVM.
+    pub fn start_with(jvm: Jvm, count: usize, extra: &[(&str, &str)]) -> Self {
         let install = install();
         let dir = tempfile::Builder::new().prefix("paynotify-kafka-").tempdir();
         let dir = dir.expect("a temporary directory can be created");
         let ports: Vec<_> = (0..count).map(|_| node::free_ports()).collect();
         let nodes = (0..count).map(|_| Mutex::new(None)).collect();
-        let cluster = Self { nodes, ports, dir };
+        let cluster = Self { nodes, jvm, ports, dir };
         for index in 0..count {
             node::prepare(install, index + 1, &cluster.ports, &cluster.home(index), extra);
             cluster.spawn(index);
@@ -101,7 +107,7 @@ impl Cluster {
     fn spawn(&self, index: usize) {
         let install = install();
         let archive = format!("-XX:SharedArchiveFile={}", install.archive.display());
-        let node = Node::spawn(&self.home(index), &[archive], &install.class_path);
+        let node = Node::spawn(&self.home(index), self.jvm, &[archive], &install.class_path);
         *self.node(index) = Some(node);
     }
 

@@ -14,6 +14,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use self::node::Jvm;
+
 pub use cluster::{Cluster, Slowed};
 pub use install::java;
 pub use secured::Secured;
@@ -26,8 +28,20 @@ pub struct Broker {
 
 /// The shared broker, started by the first call.
 pub fn broker() -> &'static Broker {
+    shared(Jvm::SoonUp)
+}
+
+/// The shared broker for measurements, started by the first call.
+pub fn fast_broker() -> &'static Broker {
+    shared(Jvm::Fast)
+}
+
+fn shared(jvm: Jvm) -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(|| Broker { cluster: Cluster::start(1, &[]), names: AtomicUsize::new(0) })
+    BROKER.get_or_init(|| {
+        let cluster = Cluster::start_with(jvm, 1, &[]);
+        Broker { cluster, names: AtomicUsize::new(0) }
+    })
 }
 
 impl Broker {
