@@ -192,12 +192,12 @@ impl FairQueue {
     /// An attempt ended; its lane may want to be looked at then ([`FairQueue::look`]).
     pub fn attempt_ended(&mut self, lane: LaneId, now: Timestamp, end: End) -> Option<Timestamp> {
         let (breaker, mut wake) = (self.breaker, None);
-        let class = self.lanes[lane].limits().class;
+        let (class, trust) = (self.lanes[lane].limits().class, self.lanes[lane].trust());
         self.change(lane, |lane| {
             lane.attempt_ended(now, end, &breaker);
             wake = lane.arrange(now);
         });
-        self.slots.ended(class, now);
+        self.slots.ended(class, trust, now);
         wake
     }
 
@@ -214,9 +214,10 @@ impl FairQueue {
         self.lanes[lane].parking_grade(now, ladder, longest, room)
     }
 
-    /// How long one more delivery of this lane will wait for a slot of its class, which is sent away.
+    /// How long one more delivery of this lane will wait for a slot, which is sent away.
     pub fn book(&mut self, lane: LaneId, now: Timestamp) -> Span {
-        self.slots.book(self.lanes[lane].limits().class, now)
+        let lane = &self.lanes[lane];
+        self.slots.book(lane.limits().class, lane.trust(), now)
     }
 
     /// A delivery of this lane was parked until then.
@@ -300,9 +301,11 @@ impl FairQueue {
         self.lanes.iter().map(|(_, lane)| lane)
     }
 
-    /// Whether what waits in a lane waits for nothing but a slot.
-    pub fn wants_slots_alone(&self, lane: LaneId) -> bool {
-        self.lanes.get(lane).is_some_and(|lane| group_of(lane) != Group::Blocked)
+    /// Among whom the lane waits for a slot, if for nothing else: it is below its cap and its rate,
+    /// and its endpoint gets more than probes.
+    pub fn wants_slots_as(&self, lane: LaneId) -> Option<Trust> {
+        let lane = self.lanes.get(lane)?;
+        (!lane.is_blocked() && !lane.is_open()).then(|| lane.trust())
     }
 
     fn holds_back(&self, group: Group) -> bool {

@@ -133,13 +133,9 @@ impl Lane {
         }
     }
 
-    /// What it takes and could take of the slots. Endpoints under suspicion wait for more than a
-    /// slot.
+    /// What it takes and could take of the slots.
     pub fn demand(&self) -> Demand {
-        let startable = match self.trust() {
-            Trust::Suspect => 0,
-            _ => self.waiting.len().min(self.room as usize),
-        };
+        let startable = self.waiting.len().min(self.room as usize);
         Demand { in_flight: self.in_flight as usize, startable }
     }
 

@@ -11,6 +11,8 @@ pub enum ParkReason {
     FloodBrake,
     /// Another class has the slots that its class would need.
     Class,
+    /// Endpoints under suspicion have all the slots that they may take together.
+    Suspects,
     /// The merchant or the endpoint is paused.
     Paused,
     /// No secret is valid now.
@@ -23,11 +25,12 @@ pub enum ParkReason {
 
 impl ParkReason {
     /// Every reason, for metrics that exist at zero.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::FullLane,
         Self::BreakerOpen,
         Self::FloodBrake,
         Self::Class,
+        Self::Suspects,
         Self::Paused,
         Self::NoSecret,
         Self::UnknownMerchant,
@@ -41,6 +44,7 @@ impl ParkReason {
             Self::BreakerOpen => "breaker_open",
             Self::FloodBrake => "flood_brake",
             Self::Class => "class",
+            Self::Suspects => "suspects",
             Self::Paused => "paused",
             Self::NoSecret => "no_secret",
             Self::UnknownMerchant => "unknown_merchant",

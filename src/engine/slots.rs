@@ -44,9 +44,8 @@ pub struct Slots {
     /// As configured: how many in all, those that nobody reserved, and those for suspects.
     all: usize,
     common: usize,
-    suspects_limit: usize,
     in_flight: usize,
-    suspects: usize,
+    suspects: Suspects,
     classes: Vec<Share>,
     /// The class that is asked first.
     first: usize,
@@ -62,6 +61,15 @@ struct Share {
     startable: usize,
     backlog: Backlog,
     lines: [BTreeMap<Turn, LaneId>; 3],
+}
+
+/// What all endpoints under suspicion have and want.
+#[derive(Debug)]
+struct Suspects {
+    limit: usize,
+    in_flight: usize,
+    startable: usize,
+    backlog: Backlog,
 }
 
 /// Of which part a slot is, in the order in which they are given out.
@@ -93,13 +101,14 @@ impl Slots {
             lines: Default::default(),
         };
         let reserved: usize = classes.iter().map(|class| class.reserved).sum();
+        let suspects =
+            Suspects { limit: suspects, in_flight: 0, startable: 0, backlog: Backlog::default() };
         Self {
             limit,
             all: limit,
             common: limit.saturating_sub(reserved),
-            suspects_limit: suspects,
             in_flight: 0,
-            suspects: 0,
+            suspects,
             classes: classes.iter().map(share).collect(),
             first: 0,
         }
@@ -135,11 +144,13 @@ impl Slots {
     pub fn add(&mut self, class: ClassId, trust: Trust, demand: Demand) {
         let share = &mut self.classes[class.place()];
         share.in_flight += demand.in_flight;
-        share.startable += demand.startable;
         self.in_flight += demand.in_flight;
         if trust == Trust::Suspect {
             share.suspects += demand.in_flight;
-            self.suspects += demand.in_flight;
+            self.suspects.in_flight += demand.in_flight;
+            self.suspects.startable += demand.startable;
+        } else {
+            share.startable += demand.startable;
         }
     }
 
@@ -147,22 +158,34 @@ impl Slots {
     pub fn subtract(&mut self, class: ClassId, trust: Trust, demand: Demand) {
         let share = &mut self.classes[class.place()];
         share.in_flight -= demand.in_flight;
-        share.startable -= demand.startable;
         self.in_flight -= demand.in_flight;
         if trust == Trust::Suspect {
             share.suspects -= demand.in_flight;
-            self.suspects -= demand.in_flight;
+            self.suspects.in_flight -= demand.in_flight;
+            self.suspects.startable -= demand.startable;
+        } else {
+            share.startable -= demand.startable;
         }
     }
 
-    /// An attempt of this class ended, which is counted out already.
-    pub fn ended(&mut self, class: ClassId, now: Timestamp) {
+    /// An attempt of this class ended, which is counted out already, of an endpoint so trusted when it
+    /// ran.
+    pub fn ended(&mut self, class: ClassId, trust: Trust, now: Timestamp) {
         let share = &mut self.classes[class.place()];
         share.backlog.ended(now, share.in_flight == 0 && share.startable == 0);
+        if trust == Trust::Suspect {
+            let Suspects { in_flight, startable, .. } = self.suspects;
+            self.suspects.backlog.ended(now, in_flight == 0 && startable == 0);
+        }
     }
 
-    /// How long one more delivery will wait for a slot of this class, which is sent away.
-    pub fn book(&mut self, class: ClassId, now: Timestamp) -> Span {
+    /// How long one more delivery will wait for a slot that its class or the endpoints under suspicion
+    /// may have, which is sent away.
+    pub fn book(&mut self, class: ClassId, trust: Trust, now: Timestamp) -> Span {
+        if trust == Trust::Suspect {
+            let Suspects { limit, startable, .. } = self.suspects;
+            return self.suspects.backlog.book(now, startable, limit);
+        }
         let share = &mut self.classes[class.place()];
         share.backlog.book(now, share.startable, share.class.most)
     }
@@ -225,10 +248,10 @@ impl Slots {
 
     /// Attempts of endpoints under suspicion.
     pub fn suspects(&self) -> usize {
-        self.suspects
+        self.suspects.in_flight
     }
 
-    /// Deliveries that wait for nothing but a slot.
+    /// Deliveries that wait for nothing but a slot, those under suspicion aside.
     pub fn startable(&self) -> usize {
         self.classes.iter().map(|share| share.startable).sum()
     }
@@ -260,7 +283,7 @@ impl Slots {
 
     fn has_room_for_suspects(&self, share: &Share) -> bool {
         let most = self.for_suspects(share.class.most);
-        self.suspects < self.suspects_limit && share.suspects < most
+        self.suspects.in_flight < self.suspects.limit && share.suspects < most
     }
 
     /// Those that are more than their class's reserve has for them.
@@ -272,7 +295,7 @@ impl Slots {
     /// How many of so many slots endpoints under suspicion may take: one at least, or nothing would
     /// ever clear them.
     fn for_suspects(&self, slots: usize) -> usize {
-        let part = slots.min(self.all) * self.suspects_limit / self.all.max(1);
+        let part = slots.min(self.all) * self.suspects.limit / self.all.max(1);
         part.max(usize::from(slots > 0))
     }
 

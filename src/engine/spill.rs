@@ -4,6 +4,7 @@ use super::{
     Engine, FULL_LANE_PARKING, ParkReason,
     fair_queue::{LaneId, Place},
     lane::Lane,
+    slots::Trust,
 };
 use crate::model::{Span, Timestamp};
 
@@ -63,13 +64,14 @@ impl Engine {
     }
 
     fn put_back(&mut self, now: Timestamp, place: Place) {
-        if self.lanes.wants_slots_alone(place.lane) {
-            let wait = self.lanes.book(place.lane, now);
-            self.lanes.remove(place);
-            self.park_about(now, place.delivery, wait, ParkReason::Class);
-        } else {
-            self.spill(now, place);
-        }
+        let reason = match self.lanes.wants_slots_as(place.lane) {
+            Some(Trust::Suspect) => ParkReason::Suspects,
+            Some(Trust::Warm | Trust::Cold) => ParkReason::Class,
+            None => return self.spill(now, place),
+        };
+        let wait = self.lanes.book(place.lane, now);
+        self.lanes.remove(place);
+        self.park_about(now, place.delivery, wait, reason);
     }
 
     /// Parks what has lost its turn for more than a second in a lane that gets probes alone.

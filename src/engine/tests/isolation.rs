@@ -220,6 +220,22 @@ fn a_flood_of_one_class_is_parked_where_another_has_a_reserve_to_fill() {
 }
 
 #[test]
+fn a_class_that_has_its_reserve_leaves_the_flood_of_another_where_it_is() {
+    let (mut given, bulk) = reserved(18);
+    for _ in 0..5 {
+        given.read(completions(0), "vip");
+    }
+    for name in &bulk {
+        given.read(completions(0), name);
+    }
+    assert_eq!(given.attempts.len(), 10, "all slots");
+    assert!(
+        given.routes.is_empty(),
+        "13 wait, more than half of what may be held, for slots alone"
+    );
+}
+
+#[test]
 fn what_a_flooded_class_parks_comes_back_when_it_may_have_a_turn_and_climbs_where_it_has_none() {
     let (mut given, bulk) = reserved(300);
     let mut parked = Vec::new();
@@ -249,8 +265,9 @@ fn what_a_flooded_class_parks_comes_back_when_it_may_have_a_turn_and_climbs_wher
     assert_eq!(on(5, &again), 0, "it was wrong to come back so soon");
 }
 
-#[test]
-fn a_partition_is_read_on_though_half_of_what_it_may_hold_waits_for_endpoints_that_hang() {
+/// Ten endpoints that hang, with one attempt each, which are all the slots they may have; behind them
+/// wait twenty deliveries, half of what the partition may hold.
+fn hanging() -> (Scenario, Vec<String>) {
     let mut given = Scenario::with(Settings {
         max_in_flight: 40,
         max_suspects: 10,
@@ -271,6 +288,30 @@ fn a_partition_is_read_on_though_half_of_what_it_may_hold_waits_for_endpoints_th
             given.read(completions(0), name);
         }
     }
+    (given, names)
+}
+
+#[test]
+fn what_endpoints_that_hang_cannot_take_in_time_is_parked_for_as_long_as_it_will_wait_together() {
+    let (mut given, names) = hanging();
+    let mut parked = Vec::new();
+    for name in names.iter().cycle().take(300) {
+        given.read(completions(0), name);
+        for route in std::mem::take(&mut given.routes) {
+            given.routed(&route);
+            parked.push(route);
+        }
+    }
+    assert_eq!(parked.len(), 300);
+    let on = |delay| parked.iter().filter(|to| to.to == Destination::Grade(grade(delay))).count();
+    // One attempt a second is assumed of each of ten slots, and 21 wait already: 15 s is right for who
+    // waits 7.5 s or more.
+    assert_eq!([5, 15, 30].map(on), [53, 75, 172]);
+}
+
+#[test]
+fn a_partition_is_read_on_though_half_of_what_it_may_hold_waits_for_endpoints_that_hang() {
+    let (mut given, _) = hanging();
     assert!(given.routes.is_empty(), "20 wait, half of what may be held");
     for _ in 0..10 {
         given.read(completions(0), "well");
