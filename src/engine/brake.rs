@@ -205,12 +205,40 @@ mod tests {
         assert!(!holds_attempts(20, 10, 6), "too many answers");
     }
 
-    #[test]
-    fn what_failed_a_minute_ago_does_not_count() {
+    /// Whether it holds when one endpoint failed at first and so many more after each of these spans.
+    fn holds_after(failures: &[(u64, usize)]) -> bool {
         let mut brake = Brake::new(true, LONGEST);
-        unanswered(&mut brake, 19, 19);
-        brake.unanswered(NOW + Span::from_secs(60), 99, "late");
-        assert!(!brake.braked(NOW).attempts);
+        brake.unanswered(NOW, 0, "first");
+        let mut lane = 0;
+        for (seconds, count) in failures {
+            for _ in 0..*count {
+                lane += 1;
+                let now = NOW + Span::from_secs(*seconds);
+                brake.unanswered(now, lane, &format!("host-{lane}"));
+            }
+        }
+        brake.recovery.is_some()
+    }
+
+    #[test]
+    fn a_failure_counts_for_half_a_window_at_least_and_for_less_than_a_whole_one() {
+        assert!(holds_after(&[(0, 9), (15, 10)]));
+        assert!(holds_after(&[(14, 9), (29, 10)]));
+        assert!(!holds_after(&[(0, 18), (30, 1)]), "a window later");
+        assert!(holds_after(&[(15, 10), (40, 10)]), "the second half began with the 16th second");
+        assert!(!holds_after(&[(15, 10), (45, 10)]));
+    }
+
+    #[test]
+    fn answers_of_the_half_before_count_as_the_failures_do() {
+        let mut brake = Brake::new(true, LONGEST);
+        (0..6).for_each(|_| brake.answered(NOW));
+        for lane in 0..20 {
+            brake.unanswered(NOW + Span::from_secs(20), lane, &format!("host-{lane}"));
+        }
+        assert!(brake.recovery.is_none());
+        (20..24).for_each(|lane| brake.unanswered(NOW + Span::from_secs(20), lane, "host-0"));
+        assert!(brake.recovery.is_some(), "24 of 30");
     }
 
     #[test]
@@ -254,6 +282,16 @@ mod tests {
         assert!(!give_up(&mut brake, NOW, 1, DeadReason::Undecodable));
         let later = NOW + LETTERS_PAUSE;
         assert!(!give_up(&mut brake, later, 1, DeadReason::UnknownMerchant));
+    }
+
+    #[test]
+    fn doubtful_dead_letters_of_both_halves_of_a_window_are_one_burst() {
+        let mut brake = Brake::new(true, LONGEST);
+        let held = (0..100).filter(|n| {
+            let now = NOW + Span::from_secs(if *n < 50 { 0 } else { 20 });
+            brake.holds(now, DeadReason::UnknownMerchant, &format!("m{}", n % 20))
+        });
+        assert_eq!(held.count(), 1);
     }
 
     #[test]

@@ -152,6 +152,19 @@ mod tests {
         let mut breaker = after(&[false; 4]);
         breaker.ended(START + Span::from_secs(40), false, &SETTINGS);
         assert!(breaker.is_open(), "within the window, though in its other half");
+        let mut breaker = after(&[false; 4]);
+        breaker.ended(START + Span::from_secs(60), false, &SETTINGS);
+        assert!(breaker.is_closed(), "a window later");
+    }
+
+    #[test]
+    fn a_half_of_the_window_ends_where_the_next_begins() {
+        let mut breaker = after(&[false]);
+        for (seconds, failures) in [(30, 3), (80, 2)] {
+            let now = START + Span::from_secs(seconds);
+            (0..failures).for_each(|_| breaker.ended(now, false, &SETTINGS));
+        }
+        assert!(breaker.is_open(), "three and two");
     }
 
     #[test]

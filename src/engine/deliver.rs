@@ -25,7 +25,7 @@ impl Engine {
         if !matches!(delivery.stage, Stage::Resting) || delivery.due > now {
             return;
         }
-        if let Some(due) = delivery.envelope.due.filter(|due| *due > now) {
+        if let Some(due) = delivery.envelope.due {
             match schedule::wait(&self.settings.ladder, now, due) {
                 Wait::Over => {}
                 Wait::Rest => return self.rest(id, due),

@@ -224,7 +224,7 @@ impl Lane {
     /// An attempt of this lane ended.
     pub fn attempt_ended(&mut self, now: Timestamp, end: End, breaker: &BreakerSettings) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.slow -= u32::from(end.was_slow && self.slow > 0);
+        self.slow = self.slow.saturating_sub(u32::from(end.was_slow));
         if end.counts {
             let failed = Record::Failed { at: now };
             self.record = if end.acknowledged { Record::Acknowledged } else { failed };

@@ -61,7 +61,7 @@ fn bucket(took: Span) -> usize {
 }
 
 fn upper(bucket: usize) -> Span {
-    Span::from_millis((1_u64 << bucket).isqrt() + 1)
+    Span::from_millis((1_u64 << bucket).isqrt())
 }
 
 #[cfg(test)]
@@ -86,6 +86,24 @@ mod tests {
         (0..2_000)
             .for_each(|at| latency.add(Span::from_millis(if at % 200 == 0 { 5_000 } else { 1 })));
         assert!(latency.p99().as_millis() <= 3);
+    }
+
+    #[test]
+    fn one_of_a_hundred_may_be_slower_and_no_more() {
+        for (slow, found) in [(1, 1), (2, 5_792)] {
+            let mut latency = Latency::default();
+            (0..slow).for_each(|_| latency.add(Span::from_millis(5_000)));
+            (slow..128).for_each(|_| latency.add(Span::from_millis(1)));
+            assert_eq!(latency.p99().as_millis(), found, "{slow} of 128");
+        }
+    }
+
+    #[test]
+    fn the_past_counts_half_and_is_not_forgotten() {
+        let mut latency = Latency::default();
+        (0..FADE).for_each(|_| latency.add(Span::from_millis(1_000)));
+        (0..64).for_each(|_| latency.add(Span::from_millis(2)));
+        assert!(latency.p99().as_millis() >= 1_000, "{}", latency.p99());
     }
 
     #[test]

@@ -83,15 +83,9 @@ impl Ledger {
     /// The resolved offsets beyond the watermark.
     pub fn resolved_beyond(&self) -> OffsetMap {
         let mut runs = Vec::with_capacity(self.unresolved.len() + self.restored.runs().len());
-        let mut previous: Option<Offset> = None;
-        for hole in &self.unresolved {
-            if let Some(before) = previous.filter(|before| before.next() < *hole) {
-                runs.push((before.next(), *hole));
-            }
-            previous = Some(*hole);
-        }
-        if let Some(last) = previous.filter(|last| last.next() < self.end) {
-            runs.push((last.next(), self.end));
+        let mut holes = self.unresolved.iter().copied().peekable();
+        while let Some(hole) = holes.next() {
+            runs.push((hole.next(), holes.peek().copied().unwrap_or(self.end)));
         }
         runs.extend_from_slice(self.restored.runs());
         OffsetMap::from_runs(runs)

@@ -15,7 +15,7 @@ pub const METADATA_LIMIT: usize = 4_096;
 pub const BUDGET: u64 = ((METADATA_LIMIT - HEADER_LIMIT) / 4 * 3) as u64;
 
 /// Format, cluster id (at most 64), watermark (at most 19 digits), encoding, separators.
-const HEADER_LIMIT: usize = 1 + 1 + 64 + 1 + 19 + 1 + 1;
+pub const HEADER_LIMIT: usize = "1:".len() + 64 + ":".len() + 19 + ":r".len();
 
 /// Runs of resolved offsets: `[first, end)`, ascending, disjoint and apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

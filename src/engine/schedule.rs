@@ -97,7 +97,7 @@ pub fn salt(event: &str, endpoint: &str, made: u32) -> u64 {
 }
 
 /// Every bit depends on every bit: the finalizer of `SplitMix64`.
-fn mixed(mut bits: u64) -> u64 {
+pub fn mixed(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)

@@ -144,7 +144,65 @@ fn a_class_by_age_lets_the_oldest_event_go_first() {
 
 #[test]
 fn a_class_that_is_not_configured_any_more_is_standard() {
-    assert_eq!(Slots::new(1, 1, &[Class::standard()]).class(id(7)), id(0));
+    let slots = Slots::new(1, 1, &[Class::standard()]);
+    assert_eq!([1, 7].map(|place| slots.class(id(place))), [id(0); 2]);
+}
+
+#[test]
+fn a_cold_endpoint_takes_its_class_s_reserve_and_nothing_of_anothers() {
+    let classes = [class("a", 5, 10), class("b", 5, 10)];
+    for (trust, expected) in [(Trust::Cold, 5), (Trust::Suspect, 2)] {
+        let mut slots = Slots::new(10, 5, &classes);
+        let lanes = [(0, trust)];
+        with(&mut slots, &lanes);
+        assert_eq!(given_out(&mut slots, &lanes).len(), expected, "{trust:?}");
+    }
+}
+
+#[test]
+fn suspects_have_their_part_of_a_largest_share_and_one_slot_at_least() {
+    for (most, suspects, expected) in [(4, 5, 2), (2, 1, 1)] {
+        let mut slots = Slots::new(10, suspects, &[class("a", 0, most)]);
+        let lanes = [(0, Trust::Suspect)];
+        with(&mut slots, &lanes);
+        assert_eq!(given_out(&mut slots, &lanes).len(), expected, "{most} of 10");
+    }
+}
+
+#[test]
+fn suspects_of_all_classes_together_have_no_more_than_their_slots() {
+    let classes = [class("a", 2, 10), class("b", 2, 10), class("c", 2, 10)];
+    let lanes = [0, 1, 2].map(|class| (class, Trust::Suspect));
+    let mut slots = Slots::new(10, 1, &classes);
+    with(&mut slots, &lanes);
+    assert_eq!(given_out(&mut slots, &lanes).len(), 1, "though each class has one at least");
+}
+
+#[test]
+fn classes_are_told_apart_where_one_has_a_reserve() {
+    assert!(Slots::new(10, 5, &[class("a", 5, 10)]).has_reserves());
+    assert!(!Slots::new(10, 5, &[class("a", 0, 10)]).has_reserves());
+}
+
+/// How long one more will wait after a hundred attempts a second have ended, while so many ran and
+/// waited.
+fn wait_after(trust: Trust, in_flight: usize, startable: usize) -> Span {
+    let mut slots = Slots::new(20, 10, &[class("a", 0, 10)]);
+    slots.add(id(0), trust, Demand { in_flight, startable });
+    for attempt in 0..=200 {
+        slots.ended(id(0), trust, NOW + Span::from_millis(attempt * 10));
+    }
+    slots.book(id(0), trust, NOW + Span::from_secs(2))
+}
+
+#[test]
+fn the_wait_for_a_slot_goes_by_how_fast_attempts_end_while_there_is_work() {
+    for trust in [Trust::Warm, Trust::Suspect] {
+        assert_eq!(wait_after(trust, 1, 1), Span::from_millis(20), "{trust:?}");
+        assert_eq!(wait_after(trust, 1, 0), Span::from_millis(10), "{trust:?}");
+        assert_eq!(wait_after(trust, 0, 1), Span::from_millis(20), "{trust:?}");
+        assert_eq!(wait_after(trust, 0, 0), Span::from_millis(100), "{trust:?}: one in ten slots");
+    }
 }
 
 #[test]

@@ -132,3 +132,46 @@ fn a_new_assignment_is_read_even_though_the_one_before_was_paused_a_moment_ago()
     }
     assert_eq!(last, Some((completions(0), true)));
 }
+
+#[test]
+fn a_partition_that_leaves_takes_its_bytes_and_its_parked_deliveries_and_no_others() {
+    let mut given = Scenario::with(Settings { lane_records: 1, ..settings() });
+    given.assign(completions(1), 1);
+    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
+    for name in ["one", "two"] {
+        given.know(merchant(name, vec![endpoint("main", one_at_a_time.clone())]));
+    }
+    for (partition, name) in [(completions(0), "one"), (completions(1), "two")] {
+        (0..4).for_each(|_| _ = given.read(partition, name));
+        for parked in std::mem::take(&mut given.routes) {
+            given.routed(&parked);
+        }
+        let first = given.attempt();
+        given.answer(first.id, 200);
+        given.attempts.clear();
+    }
+    let before = given.engine.status(given.now, 9);
+    assert_eq!(before.lanes.iter().map(|lane| lane.parked).collect::<Vec<_>>(), [2, 2]);
+    given.engine.handle_lost(&[completions(0)]);
+    let after = given.engine.status(given.now, 9);
+    assert_eq!(after.held_bytes * 2, before.held_bytes);
+    for lane in after.lanes {
+        assert_eq!(lane.parked, if lane.key.merchant.as_str() == "two" { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn the_oldest_unresolved_record_is_told_by_its_append_time() {
+    let mut given = Scenario::new();
+    let oldest = |given: &Scenario| given.engine.status(given.now, 0).partitions[0].oldest;
+    assert_eq!(oldest(&given), None);
+    let first = given.now;
+    given.read(completions(0), "acme");
+    given.pass(seconds(1));
+    given.read(completions(0), "acme");
+    assert_eq!(oldest(&given), Some(first));
+    assert_eq!(given.engine.status(given.now, 0).partitions[0].reached, Offset(2));
+    let attempt = given.attempt();
+    given.answer(attempt.id, 200);
+    assert_eq!(oldest(&given), Some(first + seconds(1)));
+}

@@ -10,8 +10,9 @@ fn finished_offsets_are_committed_together_after_200_ms() {
         let attempt = given.attempt();
         given.answer(attempt.id, 200);
     }
+    given.pass(Span::from_millis(199));
     assert!(given.commits.is_empty());
-    given.pass(Span::from_millis(200));
+    given.pass(Span::from_millis(1));
     assert_eq!(given.committed(completions(0)), [Offset(3)]);
 }
 
@@ -69,8 +70,29 @@ fn a_refused_commit_is_tried_again_though_nothing_else_happens() {
     given.pass(seconds(1));
     let refused = given.commits.pop().unwrap();
     given.engine.handle_committed(given.now, &refused, false);
-    given.pass(seconds(1));
+    given.pass(Span::from_millis(499));
+    assert!(given.commits.is_empty(), "not at once");
+    given.pass(Span::from_millis(1));
     assert_eq!(given.committed(completions(0)), [Offset(1)]);
+}
+
+#[test]
+fn how_long_something_waits_to_be_committed_is_told_and_begins_anew_with_each_commit() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    let (first, second) = (given.attempt(), given.attempt());
+    let waits = |given: &Scenario| given.engine.status(given.now, 0).uncommitted_for;
+    assert_eq!(waits(&given), None);
+    given.answer(first.id, 200);
+    given.pass(seconds(3));
+    assert_eq!(waits(&given), Some(seconds(3)), "the broker does not answer");
+    given.answer(second.id, 200);
+    given.committed(completions(0));
+    assert_eq!(waits(&given), Some(Span::ZERO), "the second came in meanwhile");
+    given.pass(seconds(1));
+    given.committed(completions(0));
+    assert_eq!(waits(&given), None);
 }
 
 #[test]

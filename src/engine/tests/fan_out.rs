@@ -118,3 +118,59 @@ fn what_waits_since_a_new_assignment_is_not_parked_for_a_fan_out_of_the_one_befo
     given.pass(seconds(2));
     assert_eq!(given.routes.len(), 0);
 }
+
+#[test]
+fn an_event_is_told_as_fanned_out_when_it_has_more_endpoints_than_one() {
+    let fanned_out = |given: &Scenario| {
+        let of_it = |report: &&Report| {
+            matches!(report, Report::EventResolved { outcome: EventOutcome::FannedOut })
+        };
+        given.reports.iter().filter(of_it).count()
+    };
+    let mut given = two_endpoints();
+    given.read(completions(0), "acme");
+    assert_eq!(fanned_out(&given), 1);
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    assert_eq!(fanned_out(&given), 0);
+}
+
+#[test]
+fn one_that_rests_and_is_sent_on_for_the_others_is_not_begun_when_its_time_comes_here() {
+    let mut given = Scenario::new();
+    let one = endpoint("one", policy(&[2]));
+    given.know(merchant("acme", vec![one, endpoint("two", policy(&[5]))]));
+    given.read(completions(0), "acme");
+    let (one, two) = (given.attempt(), given.attempt());
+    given.answer(one.id, 500);
+    given.answer(two.id, 200);
+    given.pass(seconds(1));
+    assert_eq!(given.routes.len(), 1, "the offset is not kept for it");
+    given.pass(seconds(3));
+    assert_eq!((given.routes.len(), given.attempts.len()), (1, 0));
+}
+
+#[test]
+fn a_lane_does_not_wait_for_what_was_sent_on_for_the_others_once_it_is_back() {
+    let mut given = Scenario::new();
+    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
+    let endpoints = vec![endpoint("one", policy(&[5])), endpoint("two", one_at_a_time)];
+    given.know(merchant("acme", endpoints));
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    let (at_one, hanging): (Vec<_>, Vec<_>) =
+        given.attempts.drain(..).partition(|attempt| attempt.endpoint.id.as_str() == "one");
+    for attempt in at_one {
+        given.answer(attempt.id, 200);
+    }
+    given.pass(seconds(1));
+    let parked = given.route();
+    assert_eq!(parked.envelope.due, Some(given.now + seconds(5)));
+    given.routed(&parked);
+    given.answer(hanging[0].id, 200);
+    given.return_route(&parked);
+    given.pass(seconds(5));
+    let attempt = given.attempt();
+    given.answer(attempt.id, 200);
+    assert!(given.engine.lanes.is_empty());
+}

@@ -218,3 +218,10 @@ fn a_record_costs_the_bytes_of_its_key_its_value_and_its_headers_with_their_name
     assert_eq!(content.size(), 4 + 2 + 5 + 1);
     assert_eq!(Content { key: None, value: None, headers: Vec::new() }.size(), 0);
 }
+
+#[test]
+fn a_held_record_costs_its_bytes_and_half_a_kib() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    assert_eq!(given.engine.status(given.now, 0).held_bytes, 512 + "acme".len() + "{}".len());
+}

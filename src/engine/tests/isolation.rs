@@ -54,6 +54,21 @@ fn an_endpoint_that_fails_gets_one_probe_at_a_time_and_one_a_second_at_least() {
 }
 
 #[test]
+fn a_probe_begins_at_once_when_a_second_has_passed_and_at_the_second_otherwise() {
+    let mut given = open();
+    read(&mut given, 1);
+    given.pass(seconds(2));
+    read(&mut given, 1);
+    assert_eq!(given.attempts.len(), 2, "the first has run for more than a second");
+    given.pass(Span::from_millis(500));
+    read(&mut given, 1);
+    given.pass(Span::from_millis(499));
+    assert_eq!(given.attempts.len(), 2);
+    given.pass(Span::from_millis(1));
+    assert_eq!(given.attempts.len(), 3);
+}
+
+#[test]
 fn what_loses_its_turn_for_more_than_a_second_is_parked_and_climbs() {
     let mut given = open();
     read(&mut given, 20);
@@ -174,6 +189,20 @@ fn a_slow_attempt_is_forgiven_when_it_is_acknowledged() {
     given.answer(attempt.id, 200);
     given.read(completions(0), "acme");
     assert_eq!(given.engine.status(given.now, 1).suspects, 0);
+}
+
+#[test]
+fn attempts_that_end_well_take_the_suspicion_with_them_while_others_run() {
+    let mut given = Scenario::new();
+    read(&mut given, 2);
+    given.pass(seconds(1));
+    read(&mut given, 1);
+    assert_eq!(given.engine.status(given.now, 1).suspects, 3);
+    for _ in 0..2 {
+        let attempt = given.attempt();
+        given.answer(attempt.id, 200);
+    }
+    assert_eq!(given.engine.status(given.now, 1).suspects, 0, "the third is no slower than usual");
 }
 
 /// Five slots that nobody reserved, and five of a class that is idle; so many endpoints of the other.
@@ -347,4 +376,18 @@ fn what_is_slow_is_a_matter_of_what_is_usual_and_nothing_below_a_second_until_th
     given.read(completions(0), "acme");
     given.pass(Span::from_millis(50));
     assert_eq!(given.engine.status(given.now, 1).suspects, 1);
+}
+
+#[test]
+fn each_attempt_becomes_slow_in_its_own_time() {
+    let mut given = Scenario::new();
+    given.know(merchant("other", vec![endpoint("main", policy(&[5]))]));
+    given.read(completions(0), "acme");
+    given.pass(Span::from_millis(500));
+    given.read(completions(0), "other");
+    let mut suspects = || {
+        given.pass(Span::from_millis(500));
+        given.engine.status(given.now, 0).suspects
+    };
+    assert_eq!([suspects(), suspects()], [1, 2]);
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
-use crate::engine::{Ignored, OffsetMap};
+use crate::engine::offset_map::{BUDGET, HEADER_LIMIT};
+use crate::engine::{Ignored, METADATA_LIMIT, OffsetMap};
 use crate::model::Offset;
 
 fn maps() -> impl Strategy<Value = (Offset, OffsetMap)> {
@@ -60,6 +61,35 @@ fn many_single_holes_are_written_as_bits() {
     let text = OffsetMap::from_runs(runs).encode("c", Offset(0));
     assert!(text.starts_with("1:c:0:b"), "{text}");
     assert!(text.len() < 360, "{}", text.len());
+}
+
+#[test]
+fn runs_that_touch_are_joined_and_empty_ones_dropped() {
+    let runs = [(0, 0), (1, 3), (3, 5), (4, 4), (4, 6), (8, 9)];
+    let map = OffsetMap::from_runs(runs.map(|(first, end)| (Offset(first), Offset(end))));
+    assert_eq!(map.runs(), [(Offset(1), Offset(6)), (Offset(8), Offset(9))]);
+}
+
+#[test]
+fn holes_are_counted_from_an_offset_to_the_last_run_and_what_lies_below_is_forgotten() {
+    let mut map = OffsetMap::from_runs([(Offset(5), Offset(9)), (Offset(12), Offset(15))]);
+    assert_eq!([2, 5, 7, 10, 20].map(|from| map.holes_after(Offset(from))), [6, 3, 3, 2, 0]);
+    map.forget_below(Offset(7));
+    assert_eq!(map.runs(), [(Offset(7), Offset(9)), (Offset(12), Offset(15))]);
+    map.forget_below(Offset(9));
+    assert_eq!(map.runs(), [(Offset(12), Offset(15))]);
+}
+
+#[test]
+fn the_longest_header_and_the_longest_body_fill_the_metadata() {
+    let watermark = Offset(1_000_000_000_000_000_000);
+    let offsets = i64::try_from(8 * BUDGET).unwrap();
+    let resolved = (0..offsets).filter(|offset| offset % 2 == 1);
+    let runs = resolved.map(|at| (Offset(watermark.0 + at), Offset(watermark.0 + at + 1)));
+    let text = OffsetMap::from_runs(runs).encode(&"c".repeat(99), watermark);
+    assert_eq!(text.len(), METADATA_LIMIT);
+    let header = OffsetMap::default().encode(&"c".repeat(99), watermark);
+    assert_eq!(header.len() + "b".len(), HEADER_LIMIT);
 }
 
 #[test]

@@ -21,6 +21,22 @@ fn deliveries_of_a_paused_merchant_are_parked_a_grade_longer_each_time_without_a
 }
 
 #[test]
+fn what_waits_for_its_turn_is_parked_when_its_merchant_is_paused_meanwhile() {
+    let mut given = Scenario::new();
+    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
+    let mut acme = merchant("acme", vec![endpoint("main", one_at_a_time)]);
+    given.know(acme.clone());
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    acme.state = State::Paused;
+    given.know(acme);
+    let running = given.attempt();
+    given.answer(running.id, 200);
+    assert!(given.attempts.is_empty());
+    assert_eq!(given.route().envelope.parked, 1);
+}
+
+#[test]
 fn a_retry_is_parked_from_the_shortest_grade_on_wherever_its_schedule_had_it() {
     let mut given = Scenario::new();
     let mut acme = merchant("acme", vec![endpoint("main", policy(&[120]))]);
@@ -106,6 +122,94 @@ fn a_full_lane_parks_its_newest_for_about_as_long_as_the_lane_needs() {
     assert!(given.routes.iter().all(|route| route.to == Destination::Grade(grade(5))));
     let parked: Vec<_> = given.routes.iter().map(|route| route.envelope.origin.offset.0).collect();
     assert_eq!(parked, (18..30).collect::<Vec<_>>(), "the newest go");
+}
+
+/// Whether a delivery that was first attempted so long ago is given up, after so many attempts and
+/// times parked.
+fn is_given_up(age: Span, attempts: u32, parked: u32) -> bool {
+    let mut given = Scenario::new();
+    let first = given.now;
+    given.pass(age);
+    given.read_at(completions(0), 1, Offset(0), "acme", |envelope| {
+        envelope.endpoint = Some(EndpointId::parse("main").unwrap());
+        envelope.first_attempt = Some(first);
+        (envelope.attempts, envelope.parked) = (attempts, parked);
+    });
+    assert_eq!(given.attempts.len() + given.routes.len(), 1);
+    given.attempts.is_empty()
+}
+
+#[test]
+fn only_what_grew_too_old_while_parked_is_given_up_without_another_attempt() {
+    let limit = policy(&[]).max_age;
+    let beyond = limit.plus(Span::from_millis(1));
+    assert!(is_given_up(beyond, 1, 1));
+    assert!(!is_given_up(limit, 1, 1), "as old as it may be");
+    assert!(!is_given_up(beyond, 1, 0), "a retry that comes late");
+    assert!(!is_given_up(beyond, 0, 1), "no attempt counted");
+}
+
+#[test]
+fn a_lane_is_kept_until_what_it_parked_is_back_and_no_retry_is_taken_for_that() {
+    let mut settings = settings();
+    settings.lane_records = 1;
+    let mut given = Scenario::with(settings);
+    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
+    given.know(merchant("acme", vec![endpoint("main", one_at_a_time)]));
+    for _ in 0..3 {
+        given.read(completions(0), "acme");
+    }
+    let parked = given.route();
+    given.routed(&parked);
+    let failing = given.attempt();
+    given.answer(failing.id, 500);
+    let retry = given.route();
+    given.routed(&retry);
+    assert_eq!(retry.envelope.due, parked.envelope.due);
+    let second = given.attempt();
+    given.answer(second.id, 200);
+    for (route, all_back) in [(retry, false), (parked, true)] {
+        given.return_route(&route);
+        given.pass(seconds(5));
+        let attempt = given.attempt();
+        given.answer(attempt.id, 200);
+        // The failure is forgotten.
+        given.pass(seconds(601));
+        assert_eq!(given.engine.lanes.is_empty(), all_back);
+    }
+}
+
+#[test]
+fn a_lane_gets_back_what_it_works_off_and_half_of_what_its_partition_may_hold() {
+    let mut given = Scenario::new();
+    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
+    given.know(merchant("acme", vec![endpoint("main", one_at_a_time)]));
+    for _ in 0..100 {
+        given.read(completions(0), "acme");
+    }
+    // One runs, fifty wait, and one a second is assumed: after 5 s there is room for 4, after 15 s
+    // for 10 more; before two minutes have passed, all of them are worked off.
+    let on = |delay| {
+        given.routes.iter().filter(|route| route.to == Destination::Grade(grade(delay))).count()
+    };
+    assert_eq!([5, 15, 30].map(on), [4, 10, 35]);
+}
+
+#[test]
+fn the_longest_lanes_are_those_with_most_waiting_and_parked() {
+    let mut given = Scenario::with(Settings { lane_records: 1, ..settings() });
+    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
+    for name in ["parked", "waiting"] {
+        given.know(merchant(name, vec![endpoint("main", one_at_a_time.clone())]));
+    }
+    (0..5).for_each(|_| _ = given.read(completions(0), "parked"));
+    for _ in 0..2 {
+        let attempt = given.attempt();
+        given.answer(attempt.id, 200);
+    }
+    (0..2).for_each(|_| _ = given.read(completions(0), "waiting"));
+    let lanes = given.engine.status(given.now, 1).lanes;
+    assert_eq!((lanes.len(), lanes[0].parked, lanes[0].waiting), (1, 3, 0));
 }
 
 #[test]
@@ -203,4 +307,22 @@ fn the_first_attempt_of_a_lane_says_nothing_about_its_pace() {
     given.read(completions(0), "acme");
     given.read(completions(0), "acme");
     assert_eq!(given.route().to, Destination::Grade(grade(5)));
+}
+
+#[test]
+fn each_reason_for_parking_has_its_word_in_the_attempts_log() {
+    assert_eq!(
+        ParkReason::ALL.map(ParkReason::as_str),
+        [
+            "full_lane",
+            "breaker_open",
+            "flood_brake",
+            "class",
+            "suspects",
+            "paused",
+            "no_secret",
+            "unknown_merchant",
+            "fan_out",
+        ]
+    );
 }

@@ -224,3 +224,33 @@ fn a_rest_in_memory_ends_on_the_ladder_when_the_partition_is_asked_back() {
     assert_eq!(route.envelope.attempts, 1);
     assert_eq!(route.envelope.due, Some(START + seconds(2)));
 }
+
+#[test]
+fn a_report_tells_the_event_where_the_record_is_one() {
+    let mut given = Scenario::new();
+    given.read(completions(0), "acme");
+    let attempt = given.attempt();
+    given.answer(attempt.id, 200);
+    given.read_garbage(completions(0));
+    let told = given.reports.iter().filter_map(|report| match report {
+        Report::Delivery(report) => Some(report.event().map(|event| event.id.to_string())),
+        Report::EventResolved { .. } => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [Some("evt_0_0".to_owned()), None]);
+}
+
+#[test]
+fn a_dead_letter_tells_in_words_what_the_word_of_the_log_leaves_open() {
+    let message_after = |reason| {
+        let mut given = Scenario::new();
+        given.know(merchant("acme", vec![endpoint("main", policy(&[]))]));
+        given.read(completions(0), "acme");
+        let attempt = given.attempt();
+        given.answer_with(attempt.id, Answer::Failed(reason));
+        dead(&given.route()).message.clone()
+    };
+    let expired = message_after(FailReason::Tls(TlsFault::Expired));
+    assert_eq!(expired, "1 attempts, last: tls (the certificate has expired)");
+    assert_eq!(message_after(FailReason::Timeout), "1 attempts, last: timeout");
+    assert_eq!(TlsFault::Expired.to_string(), "the certificate has expired");
+}

@@ -54,8 +54,29 @@ fn a_dead_letter_refused_for_its_size_goes_without_its_value() {
     let truncated = given.route();
     assert!(dead(&truncated).truncated);
     given.route_failed(&truncated, RouteFailure::TooLarge);
+    assert!(given.routes.is_empty(), "nothing but patience helps");
     given.pass(seconds(2));
     assert_eq!(given.route().to, truncated.to, "never dropped");
+}
+
+#[test]
+fn a_dead_letter_refused_for_another_reason_waits_with_its_value() {
+    let mut given = Scenario::new();
+    given.read_garbage(completions(0));
+    let route = given.route();
+    given.route_failed(&route, RouteFailure::Refused);
+    assert!(given.routes.is_empty());
+    given.pass(seconds(1));
+    assert_eq!(given.route().to, route.to);
+}
+
+#[test]
+fn every_route_has_a_number_of_its_own() {
+    let mut given = Scenario::new();
+    given.read_garbage(completions(0));
+    given.read_garbage(completions(0));
+    let (first, second) = (given.route(), given.route());
+    assert_ne!(first.id, second.id);
 }
 
 #[test]

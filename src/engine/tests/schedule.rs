@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::scenario::{START, grade, policy, seconds, settings};
-use crate::engine::schedule::{Next, Wait, hops, next, parking_grade, salt, spread, wait};
+use crate::engine::schedule::{Next, Wait, hops, mixed, next, parking_grade, salt, spread, wait};
 use crate::model::{Jitter, Span};
 
 fn none(_: Span) -> Span {
@@ -37,7 +37,9 @@ fn retry_after_only_delays_and_at_most_a_day() {
 fn a_next_attempt_beyond_the_age_limit_is_expired_at_once() {
     let mut policy = policy(&[60, 60]);
     policy.max_age = seconds(120);
-    let ended = START + seconds(61);
+    let ended = START + seconds(60);
+    assert_eq!(next(&policy, 2, START, ended, None, none), Next::At(START + seconds(120)));
+    let ended = ended + Span::from_millis(1);
     assert_eq!(next(&policy, 2, START, ended, None, none), Next::Expired);
 }
 
@@ -46,6 +48,7 @@ fn an_interval_that_is_a_grade_costs_one_hop_although_routing_took_a_moment() {
     let ladder = settings().ladder;
     let due = START + seconds(15);
     assert_eq!(wait(&ladder, START + Span::from_millis(3), due), Wait::Hop(grade(15)));
+    assert_eq!(wait(&ladder, START + seconds(1), START + seconds(120)), Wait::Hop(grade(120)));
 }
 
 #[test]
@@ -95,6 +98,15 @@ fn jitter_is_uniform_over_deliveries_and_the_same_for_the_same_attempt() {
     let capped = spread(jitter, seconds(86_400), smallest, 12_345);
     assert!(capped <= smallest.delay());
     assert_eq!(spread(Jitter::NONE, seconds(60), smallest, 12_345), Span::ZERO);
+}
+
+/// The first numbers of `SplitMix64` from the seed 0, as its author's program prints them.
+#[test]
+fn salts_are_mixed_as_splitmix64_does() {
+    let step = 0x9e37_79b9_7f4a_7c15_u64;
+    assert_eq!(mixed(step), 0xe220_a839_7b1d_cdaf);
+    assert_eq!(mixed(step.wrapping_mul(2)), 0x6e78_9e6a_a1b9_65f4);
+    assert_eq!(mixed(step.wrapping_mul(3)), 0x06c4_5d18_8009_454f);
 }
 
 #[test]

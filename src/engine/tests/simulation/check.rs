@@ -1,6 +1,12 @@
 //! What holds whenever the engine has nothing more to say.
 
+use std::collections::BTreeMap;
+
 use super::{super::scenario::*, World};
+use crate::{
+    engine::{fair_queue::Place, lane::Lane, slots::Trust, waiting::Load},
+    model::Partition,
+};
 
 impl World {
     pub fn check(&mut self) {
@@ -13,8 +19,10 @@ impl World {
         }
         assert_eq!(status.in_flight, self.attempts.len());
         let lanes = &self.engine.lanes;
-        let startable = lanes.lanes().map(|lane| lane.demand().startable).sum::<usize>();
+        let trusted = lanes.lanes().filter(|lane| lane.trust() != Trust::Suspect);
+        let startable = trusted.map(|lane| lane.demand().startable).sum::<usize>();
         assert_eq!(lanes.slots().startable(), startable);
+        self.check_blocked();
         for (partition, (_, _, wanted)) in &self.reading {
             let paused = self.engine.paused.contains(partition);
             assert_eq!(*wanted, !paused, "{partition} is wanted and paused, or neither");
@@ -27,5 +35,35 @@ impl World {
         self.sated |= self.engine.sated;
         let soon = self.engine.poll_timeout();
         assert!(soon.is_none_or(|at| at + seconds(3) > self.now), "a timer was left behind");
+    }
+
+    /// Without reserves, what waits for more than a slot is what waits in lanes that may not begin or
+    /// are under suspicion.
+    fn check_blocked(&self) {
+        let lanes = &self.engine.lanes;
+        let blocked = |lane: &&Lane| lane.is_blocked() || lane.trust() == Trust::Suspect;
+        let mut expected: BTreeMap<Partition, Vec<Load>> = BTreeMap::new();
+        for lane in lanes.lanes().filter(blocked) {
+            for (source, load) in lane.waiting.by_source() {
+                let partition = Partition { source, index: lane.index };
+                expected.entry(partition).or_default().push(load);
+            }
+        }
+        let load_of = |partition: Partition, place: Place| {
+            let mut loads = lanes.get(place.lane).unwrap().waiting.by_source();
+            loads.find(|(source, _)| *source == partition.source).unwrap().1
+        };
+        for partition in self.logs.keys().copied() {
+            let loads = expected.get(&partition).map_or(&[][..], Vec::as_slice);
+            let records = loads.iter().map(|load| load.records).sum::<usize>();
+            assert_eq!(lanes.blocked(partition), records, "{partition}");
+            let longest = lanes.newest_of_longest(partition).map(|one| load_of(partition, one));
+            let most = loads.iter().map(|load| load.records).max();
+            assert_eq!(longest.map(|load| load.records), most, "{partition}");
+        }
+        let bytes = || expected.values().flatten().map(|load| load.bytes);
+        assert_eq!(lanes.blocked_bytes(), bytes().sum::<usize>());
+        let heaviest = lanes.newest_of_heaviest().map(|(partition, one)| load_of(partition, one));
+        assert_eq!(heaviest.map(|load| load.bytes), bytes().max());
     }
 }
