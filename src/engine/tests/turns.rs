@@ -226,3 +226,29 @@ fn a_higher_cap_lets_what_waits_begin_while_nothing_ends() {
     given.settle();
     assert_eq!(given.engine.in_flight(), 3);
 }
+
+#[test]
+fn a_turn_that_needs_no_attempt_takes_nothing_of_the_rate() {
+    let mut given = Scenario::with(Settings { max_in_flight: 1, ..settings() });
+    given.know(merchant("other", vec![endpoint("main", policy(&[5]))]));
+    let mut limited = merchant("limited", vec![endpoint("main", limited(1.0, 1.0))]);
+    given.know(limited.clone());
+    given.read(completions(0), "other");
+    given.read(completions(0), "limited");
+    limited.state = State::Paused;
+    given.know(limited.clone());
+    let other = given.attempt();
+    given.answer(other.id, 200);
+    assert_eq!(given.route().envelope.parked, 1, "its turn came, and it is paused");
+    limited.state = State::Active;
+    given.know(limited);
+    for _ in 0..2 {
+        given.read(completions(0), "limited");
+    }
+    let first = given.attempt();
+    given.answer(first.id, 200);
+    given.pass(Span::from_millis(999));
+    assert!(given.attempts.is_empty());
+    given.pass(Span::from_millis(1));
+    assert_eq!(given.attempts.len(), 1, "a second after the first");
+}
