@@ -69,16 +69,17 @@ impl Bench {
     pub fn half_load(&mut self) -> anyhow::Result<f64> {
         self.steady(OVERLOAD, WARM_UP)?;
         let mut published = OVERLOAD;
-        let (delivered, _) = loop {
-            let found = self.steady(published, LOAD)?;
-            if found.0 < published * KEPT_UP {
-                break found;
+        let delivered = loop {
+            let (delivered, _) = self.steady(published, LOAD)?;
+            if delivered < published * KEPT_UP {
+                break delivered;
             }
             published *= 1.5;
         };
-        let (rate, used) = self.steady(delivered / 2.0, LOAD)?;
+        let rate = delivered / 2.0;
+        let (_, used) = self.steady(rate, LOAD)?;
         println!(
-            "{delivered:.0} events a second of {published:.0} are delivered; {rate:.0} use {:.0} % of the processors",
+            "{delivered:.0} events a second are delivered; {rate:.0} use {:.0} % of the processors",
             used * 100.0
         );
         Ok(rate)
@@ -86,11 +87,11 @@ impl Bench {
 
     /// Events a second that are delivered while so many are published, and the part of the
     /// processors' time that is used.
-    fn steady(&mut self, published: f64, time: Duration) -> anyhow::Result<(f64, f64)> {
+    fn steady(&mut self, per_second: f64, time: Duration) -> anyhow::Result<(f64, f64)> {
         let scenario = Scenario::HangOnePercent;
         let (mut worker, mut publisher) = self.start(scenario)?;
         let before = Processors::now()?;
-        publisher.pace(published, time, scenario.steady())?;
+        publisher.pace(per_second, time, scenario.steady())?;
         let used = Processors::now()?.used_since(before);
         let delivered = self.receiver.stats()?.count;
         worker.check()?;
