@@ -37,6 +37,27 @@ fn what_waits_for_its_turn_is_parked_when_its_merchant_is_paused_meanwhile() {
 }
 
 #[test]
+fn what_waits_for_its_turn_is_parked_when_its_secret_expires_meanwhile() {
+    let mut given = Scenario::new();
+    let signed = Policy { max_in_flight: 1, dialect: Dialect::Standard, ..policy(&[5]) };
+    let mut main = endpoint("main", signed);
+    main.secrets = vec![Secret {
+        id: "s1".to_owned(),
+        key: Key::Hmac(SecretBytes::new(vec![7; 32])),
+        not_before: None,
+        expires: Some(given.now + seconds(1)),
+    }];
+    given.know(merchant("acme", vec![main]));
+    given.read(completions(0), "acme");
+    given.read(completions(0), "acme");
+    let running = given.attempt();
+    given.pass(seconds(1));
+    given.answer(running.id, 200);
+    assert!(given.attempts.is_empty(), "never unsigned");
+    assert_eq!(given.route().envelope.parked, 1);
+}
+
+#[test]
 fn a_retry_is_parked_from_the_shortest_grade_on_wherever_its_schedule_had_it() {
     let mut given = Scenario::new();
     let mut acme = merchant("acme", vec![endpoint("main", policy(&[120]))]);
