@@ -224,4 +224,10 @@ fn a_held_record_costs_its_bytes_and_half_a_kib() {
     let mut given = Scenario::new();
     given.read(completions(0), "acme");
     assert_eq!(given.engine.status(given.now, 0).held_bytes, 512 + "acme".len() + "{}".len());
+    let header = |name: &str, value: &'static str| {
+        (name.to_owned(), bytes::Bytes::from_static(value.as_bytes()))
+    };
+    let headers = vec![header("trace", "12345678"), header("source", "x")];
+    let content = Content { key: None, value: None, headers };
+    assert_eq!(content.size(), 5 + 8 + 6 + 1);
 }

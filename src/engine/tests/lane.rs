@@ -17,14 +17,14 @@ fn a_lane_without_work_says_nothing_about_the_pace_of_its_endpoint() {
         let waits = (Source::Completions, START, DeliveryId(number.next().unwrap()));
         lane.push(now, waits, 1, &breaker);
     };
-    // One after the other, ten a second, for two seconds; and after a minute again.
-    for begun in [START, START + seconds(60)] {
-        for place in 0..20 {
+    // One after the other, ten a second, for two seconds; and after a minute twice more.
+    for (begun, count) in [(START, 20), (START + seconds(60), 2)] {
+        for place in 0..count {
             let now = begun + Span::from_millis(100 * place);
             if place == 0 {
                 wait(&mut lane, now);
             }
-            if place < 19 {
+            if place + 1 < count {
                 wait(&mut lane, now);
             }
             lane.start(now, lane.waiting.oldest().unwrap(), &breaker);
