@@ -160,4 +160,6 @@ fn a_ledger_takes_what_its_place_can_tell_and_not_one_more() {
     // 1,079 that are not resolved: two bytes for each, and 842 and 6 more for runs that need longer
     // numbers.
     assert_eq!(taken(99), 107_801);
+    // 740 of them: four bytes for each, as every run needs a longer number, and 45 more.
+    assert_eq!(taken(999), 739_001);
 }

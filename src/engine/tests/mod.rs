@@ -15,6 +15,7 @@ mod lane;
 mod ledger;
 mod numbered;
 mod offset_map;
+mod pace;
 mod parking;
 mod presets;
 mod retry;
