@@ -160,4 +160,28 @@ mod tests {
         assert_eq!(returns.fitting(later, &ladder, longest, LANE), ladder.smallest());
         assert_eq!(returns.total(), 0);
     }
+
+    #[test]
+    fn what_comes_back_when_the_lane_is_dry_already_does_not_keep_it_busy() {
+        let ladder = Ladder::default();
+        let mut returns = Returns::default();
+        let fitting = |returns: &mut Returns, waiting| {
+            let lane = Outlook { waiting, room: 0, per_second: 10.0 };
+            returns.fitting(NOW, &ladder, Span::from_secs(600), lane).delay().as_millis() / 1_000
+        };
+        assert_eq!(fitting(&mut returns, 150), 15, "dry in that moment");
+        (0..1_000).for_each(|_| returns.add(NOW + Span::from_secs(100)));
+        assert_eq!(fitting(&mut returns, 60), 5, "dry after 6 s");
+    }
+
+    #[test]
+    fn who_is_late_by_an_hour_at_most_is_expected() {
+        let (mut returns, ladder) = (Returns::default(), Ladder::default());
+        returns.add(NOW);
+        for (late, expected) in [(60, 1), (3_600, 1), (3_601, 0)] {
+            let now = NOW + Span::from_secs(late);
+            returns.fitting(now, &ladder, Span::from_secs(600), LANE);
+            assert_eq!(returns.total(), expected, "{late} s late");
+        }
+    }
 }

@@ -137,9 +137,8 @@ fn a_new_assignment_is_read_even_though_the_one_before_was_paused_a_moment_ago()
 fn a_partition_that_leaves_takes_its_bytes_and_its_parked_deliveries_and_no_others() {
     let mut given = Scenario::with(Settings { lane_records: 1, ..settings() });
     given.assign(completions(1), 1);
-    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
     for name in ["one", "two"] {
-        given.know(merchant(name, vec![endpoint("main", one_at_a_time.clone())]));
+        given.know(merchant(name, vec![endpoint("main", one_at_a_time())]));
     }
     for (partition, name) in [(completions(0), "one"), (completions(1), "two")] {
         (0..4).for_each(|_| _ = given.read(partition, name));

@@ -153,8 +153,7 @@ fn one_that_rests_and_is_sent_on_for_the_others_is_not_begun_when_its_time_comes
 #[test]
 fn a_lane_does_not_wait_for_what_was_sent_on_for_the_others_once_it_is_back() {
     let mut given = Scenario::new();
-    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
-    let endpoints = vec![endpoint("one", policy(&[5])), endpoint("two", one_at_a_time)];
+    let endpoints = vec![endpoint("one", policy(&[5])), endpoint("two", one_at_a_time())];
     given.know(merchant("acme", endpoints));
     given.read(completions(0), "acme");
     given.read(completions(0), "acme");

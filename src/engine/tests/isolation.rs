@@ -294,15 +294,20 @@ fn what_a_flooded_class_parks_comes_back_when_it_may_have_a_turn_and_climbs_wher
     assert_eq!(on(5, &again), 0, "it was wrong to come back so soon");
 }
 
-/// Ten endpoints that hang, with one attempt each, which are all the slots they may have; behind them
-/// wait twenty deliveries, half of what the partition may hold.
-fn hanging() -> (Scenario, Vec<String>) {
-    let mut given = Scenario::with(Settings {
+/// Ten of forty slots for suspects, and forty records for the partition.
+fn ten_for_suspects() -> Scenario {
+    Scenario::with(Settings {
         max_in_flight: 40,
         max_suspects: 10,
         hold: HoldBounds { records: 40, bytes: 1 << 20 },
         ..settings()
-    });
+    })
+}
+
+/// Ten endpoints that hang, with one attempt each, which are all the slots they may have; behind them
+/// wait twenty deliveries, half of what the partition may hold.
+fn hanging() -> (Scenario, Vec<String>) {
+    let mut given = ten_for_suspects();
     let names: Vec<String> = (0..10).map(|at| format!("hangs-{at}")).collect();
     for name in names.iter().chain([&"well".to_owned()]) {
         let policy = Policy { max_in_flight: 100, ..policy(&[5]) };
@@ -336,6 +341,36 @@ fn what_endpoints_that_hang_cannot_take_in_time_is_parked_for_as_long_as_it_will
     // One attempt a second is assumed of each of ten slots, and 21 wait already: 15 s is right for who
     // waits 7.5 s or more.
     assert_eq!([5, 15, 30].map(on), [53, 75, 172]);
+}
+
+#[test]
+fn what_one_endpoint_at_its_cap_cannot_take_is_no_wait_of_the_others_under_suspicion() {
+    let mut given = ten_for_suspects();
+    given.know(merchant("greedy", vec![endpoint("main", one_at_a_time())]));
+    let names: Vec<String> = (0..9).map(|at| format!("hangs-{at}")).collect();
+    for name in &names {
+        let policy = Policy { max_in_flight: 100, ..policy(&[5]) };
+        given.know(merchant(name, vec![endpoint("main", policy)]));
+    }
+    let all: Vec<&str> = ["greedy"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    for name in all {
+        given.read(completions(0), name);
+    }
+    given.pass(seconds(1));
+    for _ in 0..150 {
+        given.read(completions(0), "greedy");
+    }
+    for name in names.iter().cycle().take(30) {
+        given.read(completions(0), name);
+    }
+    let of_others: Vec<_> = given
+        .routes
+        .iter()
+        .filter(|route| route.content.key.as_deref() != Some(b"greedy"))
+        .map(|route| &route.to)
+        .collect();
+    assert!(!of_others.is_empty());
+    assert!(of_others.iter().all(|to| **to == Destination::Grade(grade(5))), "{of_others:?}");
 }
 
 #[test]

@@ -36,6 +36,6 @@ fn a_lane_without_work_says_nothing_about_the_pace_of_its_endpoint() {
     let now = START + seconds(62);
     (0..160).for_each(|_| wait(&mut lane, now));
     let ladder = settings().ladder;
-    let grade_by = |lane: &mut Lane| lane.parking_grade(now, &ladder, seconds(1_800), 0);
-    assert_eq!(grade_by(&mut lane), grade(15), "160 take 16 s");
+    let found = lane.parking_grade(now, &ladder, seconds(1_800), 0);
+    assert_eq!(found, grade(15), "160 take 16 s");
 }

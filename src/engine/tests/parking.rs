@@ -23,8 +23,7 @@ fn deliveries_of_a_paused_merchant_are_parked_a_grade_longer_each_time_without_a
 #[test]
 fn what_waits_for_its_turn_is_parked_when_its_merchant_is_paused_meanwhile() {
     let mut given = Scenario::new();
-    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
-    let mut acme = merchant("acme", vec![endpoint("main", one_at_a_time)]);
+    let mut acme = merchant("acme", vec![endpoint("main", one_at_a_time())]);
     given.know(acme.clone());
     given.read(completions(0), "acme");
     given.read(completions(0), "acme");
@@ -175,8 +174,7 @@ fn a_lane_is_kept_until_what_it_parked_is_back_and_no_retry_is_taken_for_that() 
     let mut settings = settings();
     settings.lane_records = 1;
     let mut given = Scenario::with(settings);
-    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
-    given.know(merchant("acme", vec![endpoint("main", one_at_a_time)]));
+    given.know(merchant("acme", vec![endpoint("main", one_at_a_time())]));
     for _ in 0..3 {
         given.read(completions(0), "acme");
     }
@@ -203,8 +201,7 @@ fn a_lane_is_kept_until_what_it_parked_is_back_and_no_retry_is_taken_for_that() 
 #[test]
 fn a_lane_gets_back_what_it_works_off_and_half_of_what_its_partition_may_hold() {
     let mut given = Scenario::new();
-    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
-    given.know(merchant("acme", vec![endpoint("main", one_at_a_time)]));
+    given.know(merchant("acme", vec![endpoint("main", one_at_a_time())]));
     for _ in 0..100 {
         given.read(completions(0), "acme");
     }
@@ -219,9 +216,8 @@ fn a_lane_gets_back_what_it_works_off_and_half_of_what_its_partition_may_hold() 
 #[test]
 fn the_longest_lanes_are_those_with_most_waiting_and_parked() {
     let mut given = Scenario::with(Settings { lane_records: 1, ..settings() });
-    let one_at_a_time = Policy { max_in_flight: 1, ..policy(&[5]) };
     for name in ["parked", "waiting"] {
-        given.know(merchant(name, vec![endpoint("main", one_at_a_time.clone())]));
+        given.know(merchant(name, vec![endpoint("main", one_at_a_time())]));
     }
     (0..5).for_each(|_| _ = given.read(completions(0), "parked"));
     for _ in 0..2 {

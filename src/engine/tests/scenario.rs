@@ -78,6 +78,10 @@ pub fn policy(intervals: &[u64]) -> Policy {
     }
 }
 
+pub fn one_at_a_time() -> Policy {
+    Policy { max_in_flight: 1, ..policy(&[5]) }
+}
+
 pub fn endpoint(id: &str, policy: Policy) -> Endpoint {
     Endpoint {
         id: EndpointId::parse(id).unwrap(),

@@ -31,7 +31,7 @@ pub fn broker() -> &'static Broker {
     shared(Jvm::SoonUp)
 }
 
-/// The shared broker for measurements, started by the first call.
+/// The shared broker for measurements, in a binary that never asks for the other.
 pub fn fast_broker() -> &'static Broker {
     shared(Jvm::Fast)
 }

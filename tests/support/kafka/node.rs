@@ -43,7 +43,7 @@ if [ $keep = 0 ]; then rm -rf "$dir"; rmdir "$(dirname "$dir")" 2>/dev/null; fi
 pub enum Jvm {
     /// Small and soon up, for tests.
     SoonUp,
-    /// As Kafka's own scripts start it, for measurements: up to four times as fast once it is warm.
+    /// As Kafka's own scripts start it, for measurements: it costs less when it is warm, after a minute.
     Fast,
 }
 
