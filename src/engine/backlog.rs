@@ -15,7 +15,7 @@ pub struct Backlog {
 impl Backlog {
     /// An attempt of the class ended; `idle` when it was the last and nothing waits.
     pub fn ended(&mut self, now: Timestamp, idle: bool) {
-        self.pace.ended(now, idle);
+        self.pace.ended(now, 1.0, idle);
     }
 
     /// How long one more has to wait, where so many wait here and `unmeasured` end each second as

@@ -228,9 +228,16 @@ impl Lane {
         if end.counts {
             let failed = Record::Failed { at: now };
             self.record = if end.acknowledged { Record::Acknowledged } else { failed };
+            let was_open = self.breaker.is_open();
             self.breaker.ended(now, end.acknowledged, breaker);
+            if was_open && !self.breaker.is_open() {
+                // Of probes that failed: it says nothing of what the endpoint can do now.
+                self.pace = Pace::default();
+            }
         }
-        self.pace.ended(now, self.in_flight == 0 && self.waiting.is_empty());
+        // Where fewer may run than the policy says, more could end.
+        let stands_for = f64::from(self.limits.cap) / f64::from(self.allowed(now, breaker));
+        self.pace.ended(now, stands_for, self.in_flight == 0 && self.waiting.is_empty());
         self.weigh(now, breaker);
     }
 
@@ -264,20 +271,33 @@ impl Lane {
         room: usize,
     ) -> Grade {
         let most = self.limits.rate.map_or(f64::INFINITY, Rate::per_second);
-        let pace = self.pace.per_second().unwrap_or(f64::from(self.limits.cap));
-        let outlook = Outlook { waiting: self.waiting.len(), room, per_second: pace.min(most) };
+        let per_second = self.expected_pace().min(most);
+        let outlook = Outlook { waiting: self.waiting.len(), room, per_second };
         self.returns.fitting(now, ladder, longest, outlook)
     }
 
-    /// Finds how many attempts may begin.
-    fn weigh(&mut self, now: Timestamp, breaker: &BreakerSettings) {
+    /// Attempts that end each second where as many run as the policy says. Where nothing is known,
+    /// rather too many: what comes back too early is sent back again, what comes back too late is late.
+    fn expected_pace(&self) -> f64 {
+        let cap = f64::from(self.limits.cap);
+        let unmeasured = if self.trust() == Trust::Suspect { cap } else { f64::INFINITY };
+        self.pace.per_second().unwrap_or(unmeasured)
+    }
+
+    /// How many attempts may run.
+    fn allowed(&mut self, now: Timestamp, breaker: &BreakerSettings) -> u32 {
         let cap = self.limits.cap;
-        let allowed = match self.breaker.state(now, breaker) {
+        match self.breaker.state(now, breaker) {
             State::Closed => cap,
             State::Ramp { since } => ramped(cap, now.since(since), breaker.ramp),
             State::Open if now >= self.last_start + PROBE => cap.min(self.in_flight + 1),
             State::Open => 1,
-        };
+        }
+    }
+
+    /// Finds how many attempts may begin.
+    fn weigh(&mut self, now: Timestamp, breaker: &BreakerSettings) {
+        let allowed = self.allowed(now, breaker);
         let empty = self.bucket.as_ref().is_some_and(|bucket| bucket.empty_until(now).is_some());
         self.room = if empty { 0 } else { allowed.saturating_sub(self.in_flight) };
     }

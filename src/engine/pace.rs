@@ -9,30 +9,29 @@ const WINDOW: Span = Span::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Pace {
     window_start: Option<Timestamp>,
-    ended: u64,
+    ended: f64,
     per_second: Option<f64>,
 }
 
 impl Pace {
-    /// An attempt ended; `idle` when it was the last and nothing waits.
-    pub fn ended(&mut self, now: Timestamp, idle: bool) {
+    /// An attempt ended, which stands for so many; `idle` when it was the last and nothing waits.
+    pub fn ended(&mut self, now: Timestamp, stands_for: f64, idle: bool) {
         // The first end only opens the window: nothing is known of the time before it.
         if let Some(start) = self.window_start {
-            self.ended += 1;
+            self.ended += stands_for;
             let window = now.since(start);
             if window >= WINDOW {
-                #[expect(clippy::cast_precision_loss, reason = "attempts in a window are few")]
-                let measured = self.ended as f64 / window.as_secs_f64();
+                let measured = self.ended / window.as_secs_f64();
                 let before = self.per_second.unwrap_or(measured);
                 self.per_second = Some(f64::midpoint(before, measured));
-                (self.window_start, self.ended) = (Some(now), 0);
+                (self.window_start, self.ended) = (Some(now), 0.0);
             }
         } else {
             self.window_start = Some(now);
         }
         // A pause without work says nothing about the endpoint.
         if idle {
-            (self.window_start, self.ended) = (None, 0);
+            (self.window_start, self.ended) = (None, 0.0);
         }
     }
 

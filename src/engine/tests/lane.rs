@@ -5,37 +5,97 @@ use crate::engine::{
 };
 use crate::model::*;
 
+/// A lane and what is done with it.
+struct Given {
+    lane: Lane,
+    breaker: BreakerSettings,
+    number: u64,
+}
+
+impl Given {
+    /// A lane that may run so many at a time.
+    fn with_cap(max_in_flight: u32) -> Self {
+        let (merchant, endpoint) = (MerchantId::parse("acme").unwrap(), EndpointId::parse("main"));
+        let key = LaneKey { merchant, endpoint: endpoint.unwrap(), host: None };
+        let limits = Limits::from(&Policy { max_in_flight, ..policy(&[5]) });
+        Self { lane: Lane::new(key, 0, limits), breaker: BreakerSettings::default(), number: 0 }
+    }
+
+    fn wait(&mut self, now: Timestamp) {
+        let waits = (Source::Completions, START, DeliveryId(self.number));
+        self.number += 1;
+        self.lane.push(now, waits, 1, &self.breaker);
+    }
+
+    /// An attempt from `now` for so long.
+    fn attempt(&mut self, now: Timestamp, took: Span, acknowledged: bool) {
+        self.lane.start(now, self.lane.waiting.oldest().unwrap(), &self.breaker);
+        let end = End { acknowledged, was_slow: false, counts: true };
+        self.lane.attempt_ended(now + took, end, &self.breaker);
+    }
+
+    fn parking_grade(&mut self, now: Timestamp) -> Grade {
+        self.lane.parking_grade(now, &settings().ladder, seconds(1_800), 0)
+    }
+}
+
 #[test]
 fn a_lane_without_work_says_nothing_about_the_pace_of_its_endpoint() {
-    let breaker = BreakerSettings::default();
-    let (merchant, endpoint) = (MerchantId::parse("acme").unwrap(), EndpointId::parse("main"));
-    let key = LaneKey { merchant, endpoint: endpoint.unwrap(), host: None };
-    let limits = Limits::from(&Policy { max_in_flight: 4, ..policy(&[5]) });
-    let mut lane = Lane::new(key, 0, limits);
-    let mut number = 0..;
-    let mut wait = |lane: &mut Lane, now| {
-        let waits = (Source::Completions, START, DeliveryId(number.next().unwrap()));
-        lane.push(now, waits, 1, &breaker);
-    };
+    let mut given = Given::with_cap(4);
     // One after the other, ten a second, for two seconds; and after a minute twice more.
+    let took = Span::from_millis(100);
     for (begun, count) in [(START, 20), (START + seconds(60), 2)] {
         for place in 0..count {
             let now = begun + Span::from_millis(100 * place);
             if place == 0 {
-                wait(&mut lane, now);
+                given.wait(now);
             }
             if place + 1 < count {
-                wait(&mut lane, now);
+                given.wait(now);
             }
-            lane.start(now, lane.waiting.oldest().unwrap(), &breaker);
-            let end = End { acknowledged: true, was_slow: false, counts: true };
-            lane.attempt_ended(now + Span::from_millis(100), end, &breaker);
+            given.attempt(now, took, true);
         }
-        assert!(lane.waiting.is_empty());
+        assert!(given.lane.waiting.is_empty());
     }
     let now = START + seconds(62);
-    (0..160).for_each(|_| wait(&mut lane, now));
-    let ladder = settings().ladder;
-    let found = lane.parking_grade(now, &ladder, seconds(1_800), 0);
-    assert_eq!(found, grade(15), "160 take 16 s");
+    (0..160).for_each(|_| given.wait(now));
+    assert_eq!(given.parking_grade(now), grade(15), "160 take 16 s");
+}
+
+/// A lane whose endpoint failed once a second until it got probes alone, and acknowledged one 30
+/// seconds after the start.
+fn recovered() -> Given {
+    let mut given = Given::with_cap(8);
+    (0..600).for_each(|_| given.wait(START));
+    for second in 0..30 {
+        given.attempt(START + seconds(second), seconds(1), false);
+    }
+    assert!(given.lane.is_open());
+    given.attempt(START + seconds(30), Span::ZERO, true);
+    given
+}
+
+#[test]
+fn what_an_endpoint_did_while_it_failed_says_nothing_about_its_pace() {
+    let mut given = recovered();
+    assert_eq!(given.parking_grade(START + seconds(30)), grade(5), "soon, as nothing is known");
+}
+
+#[test]
+fn an_endpoint_that_recovers_is_expected_to_do_what_all_its_attempts_can() {
+    let mut given = recovered();
+    for place in 0..20 {
+        let now = START + seconds(30) + Span::from_millis(100 * place);
+        given.attempt(now, Span::from_millis(100), true);
+    }
+    // One of eight may run yet, and ten end each second.
+    (0..1_230).for_each(|_| given.wait(START + seconds(32)));
+    let waiting = given.lane.waiting.len();
+    assert_eq!((waiting, given.parking_grade(START + seconds(32))), (1_779, grade(15)), "22 s");
+    let mut steady = Given::with_cap(8);
+    (0..200).for_each(|_| steady.wait(START));
+    for place in 0..21 {
+        steady.attempt(START + Span::from_millis(100 * place), Span::from_millis(100), true);
+    }
+    assert_eq!(steady.parking_grade(START + seconds(3)), grade(15), "179 take 18 s");
 }

@@ -13,6 +13,7 @@ mod hold;
 mod isolation;
 mod lane;
 mod ledger;
+mod long_queue;
 mod numbered;
 mod offset_map;
 mod pace;

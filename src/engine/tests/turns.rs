@@ -1,6 +1,6 @@
 //! Turns, rates and caps of lanes beside each other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::scenario::*;
 use crate::{engine::*, model::*};
@@ -139,54 +139,6 @@ fn a_changed_rate_holds_at_once() {
     given.read(completions(0), "acme");
     given.pass(Span::from_millis(10));
     assert_eq!(given.attempts.len(), 5);
-}
-
-#[test]
-fn many_events_for_a_limited_endpoint_are_all_delivered_in_about_their_number_by_the_rate() {
-    const EVENTS: usize = 10_000;
-    let mut given = Scenario::with(Settings {
-        lane_records: 500,
-        hold: HoldBounds { records: 1_000, bytes: 1 << 24 },
-        ..settings()
-    });
-    given.know(merchant("acme", vec![endpoint("main", limited(50.0, 50.0))]));
-    let mut topics: BTreeMap<Partition, VecDeque<Record>> = BTreeMap::new();
-    let fresh = (0..EVENTS).map(|at| given.record(completions(0), offset(at), "acme", |_| ()));
-    topics.insert(completions(0), fresh.collect());
-    let (begun, mut delivered, mut routed) = (given.now, 0, 0);
-    while delivered < EVENTS {
-        for partition in given.engine.status(given.now, 0).partitions {
-            let waiting = topics.entry(partition.partition).or_default();
-            // As the shell hands them over: some at a time, and none of a paused partition.
-            for record in waiting.drain(..if partition.taking { waiting.len().min(100) } else { 0 })
-            {
-                given.engine.handle_record(given.now, Epoch(1), record);
-            }
-        }
-        given.settle();
-        for attempt in std::mem::take(&mut given.attempts) {
-            given.answer(attempt.id, 200);
-            delivered += 1;
-        }
-        for route in std::mem::take(&mut given.routes) {
-            let Destination::Grade(grade) = route.to else { panic!("given up: {route:?}") };
-            given.routed(&route);
-            routed += 1;
-            let partition = Partition { source: Source::Grade(grade), index: 0 };
-            let envelope = route.envelope.clone();
-            let record = given.record(partition, offset(routed), "acme", |own| *own = envelope);
-            topics.entry(partition).or_default().push_back(record);
-        }
-        given.pass(Span::from_millis(20));
-        let took = given.now.since(begun);
-        let most = seconds(EVENTS as u64 / 50 * 13 / 10);
-        assert!(took <= most, "{delivered} delivered, {routed} routed after {took}");
-    }
-    assert!(routed <= 4 * EVENTS, "{routed} routes for {EVENTS} events");
-}
-
-fn offset(at: usize) -> Offset {
-    Offset(i64::try_from(at).unwrap())
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! More events for one endpoint than its lane holds: they pass over the ladder, and are delivered in
+//! the time that their number asks for.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::scenario::*;
+use crate::{engine::*, model::*};
+
+const EVENTS: usize = 10_000;
+/// The engine is asked so often; an attempt takes as long.
+const STEP: Span = Span::from_millis(20);
+const LONGEST_PARKING: Span = Span::from_secs(120);
+
+/// A worker with one endpoint, and topics that keep what is not read yet.
+struct Queue {
+    given: Scenario,
+    topics: BTreeMap<Partition, VecDeque<Record>>,
+    running: Vec<(Timestamp, Attempt)>,
+    delivered: usize,
+    routed: usize,
+}
+
+impl Queue {
+    fn of(policy: Policy) -> Self {
+        let mut given = Scenario::with(Settings {
+            lane_records: 500,
+            longest_parking: LONGEST_PARKING,
+            hold: HoldBounds { records: 1_000, bytes: 1 << 24 },
+            ..settings()
+        });
+        given.know(merchant("acme", vec![endpoint("main", policy)]));
+        let fresh = (0..EVENTS).map(|at| given.record(completions(0), offset(at), "acme", |_| ()));
+        let topics = BTreeMap::from([(completions(0), fresh.collect())]);
+        Self { given, topics, running: Vec::new(), delivered: 0, routed: 0 }
+    }
+
+    /// One step: records are read, attempts that have taken so long end, the broker takes routes.
+    fn step(&mut self, took: Span, answer: &Answer) {
+        let given = &mut self.given;
+        for partition in given.engine.status(given.now, 0).partitions {
+            let waiting = self.topics.entry(partition.partition).or_default();
+            // As the shell hands them over: some at a time, and none of a paused partition.
+            for record in waiting.drain(..if partition.taking { waiting.len().min(100) } else { 0 })
+            {
+                given.engine.handle_record(given.now, Epoch(1), record);
+            }
+        }
+        given.settle();
+        let begun = std::mem::take(&mut given.attempts).into_iter();
+        self.running.extend(begun.map(|attempt| (given.now, attempt)));
+        given.pass(STEP);
+        let due = |(begun, _): &mut (Timestamp, Attempt)| given.now >= *begun + took;
+        for (_, attempt) in self.running.extract_if(.., due).collect::<Vec<_>>() {
+            given.answer_with(attempt.id, answer.clone());
+            self.delivered += usize::from(matches!(answer, Answer::Response { .. }));
+        }
+        for route in std::mem::take(&mut given.routes) {
+            let Destination::Grade(grade) = route.to else { panic!("given up: {route:?}") };
+            given.routed(&route);
+            self.routed += 1;
+            let partition = Partition { source: Source::Grade(grade), index: 0 };
+            let (envelope, at) = (route.envelope.clone(), offset(self.routed));
+            let record = given.record(partition, at, "acme", |own| *own = envelope);
+            self.topics.entry(partition).or_default().push_back(record);
+        }
+    }
+
+    /// All are delivered within so much time.
+    #[track_caller]
+    fn deliver_within(&mut self, most: Span) {
+        let begun = self.given.now;
+        while self.delivered < EVENTS {
+            self.step(STEP, &Answer::of_status(200));
+            let (took, routed) = (self.given.now.since(begun), self.routed);
+            assert!(took <= most, "{} delivered, {routed} routed after {took}", self.delivered);
+        }
+    }
+}
+
+fn offset(at: usize) -> Offset {
+    Offset(i64::try_from(at).unwrap())
+}
+
+#[test]
+fn events_for_a_limited_endpoint_are_all_delivered_in_about_their_number_by_the_rate() {
+    let rate = Rate::parse(50.0, Some(50.0));
+    let mut queue = Queue::of(Policy { rate, max_in_flight: 1_000, ..policy(&[5]) });
+    queue.deliver_within(seconds(EVENTS as u64 / 50 * 13 / 10));
+    assert!(queue.routed <= 4 * EVENTS, "{} routes for {EVENTS} events", queue.routed);
+}
+
+#[test]
+fn events_of_an_endpoint_that_hung_are_delivered_soon_after_the_longest_parking() {
+    for hung in [20, 300] {
+        let mut queue = Queue::of(policy(&[5, 15, 30, 120, 120, 120]));
+        while queue.given.now < START + seconds(hung) {
+            queue.step(seconds(10), &Answer::Failed(FailReason::Timeout));
+        }
+        // Eight at a time, each for a step.
+        let drain = Span::from_millis(STEP.as_millis() * EVENTS as u64 / 8);
+        queue.deliver_within(LONGEST_PARKING.plus(drain));
+        assert!(queue.routed <= 7 * EVENTS, "{} routes for {EVENTS} events", queue.routed);
+    }
+}
+
+#[test]
+fn events_of_an_endpoint_of_which_nothing_is_known_wait_no_longer_than_they_take() {
+    let mut queue = Queue::of(policy(&[5]));
+    queue.deliver_within(seconds(EVENTS as u64 / 100));
+    assert!(queue.routed <= 10 * EVENTS, "{} routes for {EVENTS} events", queue.routed);
+}
