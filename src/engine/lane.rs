@@ -279,8 +279,12 @@ impl Lane {
     /// Attempts that end each second where as many run as the policy says. Where nothing is known,
     /// rather too many: what comes back too early is sent back again, what comes back too late is late.
     fn expected_pace(&self) -> f64 {
-        let cap = f64::from(self.limits.cap);
-        let unmeasured = if self.trust() == Trust::Suspect { cap } else { f64::INFINITY };
+        let seems_well = match self.record {
+            Record::Acknowledged => true,
+            Record::Unknown => self.slow == 0,
+            Record::Failed { .. } => false,
+        };
+        let unmeasured = if seems_well { f64::INFINITY } else { f64::from(self.limits.cap) };
         self.pace.per_second().unwrap_or(unmeasured)
     }
 

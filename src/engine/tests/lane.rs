@@ -99,3 +99,17 @@ fn an_endpoint_that_recovers_is_expected_to_do_what_all_its_attempts_can() {
     }
     assert_eq!(steady.parking_grade(START + seconds(3)), grade(15), "179 take 18 s");
 }
+
+#[test]
+fn an_endpoint_that_acknowledged_last_is_not_taken_for_one_that_hangs() {
+    let mut given = Given::with_cap(8);
+    (0..500).for_each(|_| given.wait(START));
+    given.lane.start(START, given.lane.waiting.oldest().unwrap(), &given.breaker);
+    given.lane.slowed();
+    assert_eq!(given.parking_grade(START), grade(30), "it hangs: eight a second are assumed");
+    let end = End { acknowledged: true, was_slow: true, counts: true };
+    given.lane.attempt_ended(START, end, &given.breaker);
+    given.lane.start(START, given.lane.waiting.oldest().unwrap(), &given.breaker);
+    given.lane.slowed();
+    assert_eq!(given.parking_grade(START), grade(5), "it is slow, and not worse");
+}
