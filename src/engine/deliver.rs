@@ -214,6 +214,9 @@ impl Engine {
     pub(super) fn start_attempts(&mut self, now: Timestamp) {
         while self.attempting {
             let Some((place, wake)) = self.lanes.start_next(now) else {
+                if let Some(at) = self.lanes.next_start(now) {
+                    self.timers.set(at, Timer::Start);
+                }
                 return;
             };
             self.look_later(place.lane, wake);

@@ -147,7 +147,7 @@ impl FairQueue {
     /// be looked at then ([`FairQueue::look`]).
     pub fn start_next(&mut self, now: Timestamp) -> Option<(Place, Option<Timestamp>)> {
         loop {
-            let id = self.slots.next()?;
+            let id = self.slots.next(now)?;
             let lane = &mut self.lanes[id];
             if let Some(spot) = lane.spot.take() {
                 self.slots.leave(spot);
@@ -160,12 +160,18 @@ impl FairQueue {
                 continue;
             };
             let (breaker, mut wake) = (self.breaker, None);
+            self.slots.begun(lane.trust(), now);
             self.change(id, |lane| {
                 lane.start(now, waits, &breaker);
                 wake = lane.arrange(now);
             });
             return Some((Place::of(id, waits), wake));
         }
+    }
+
+    /// When more of what waits may begin although nothing ends; told once.
+    pub fn next_start(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.slots.next_suspects(now)
     }
 
     /// A started delivery turned out to need no attempt.

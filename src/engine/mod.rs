@@ -303,6 +303,8 @@ impl Engine {
                 }
                 Timer::RouteAgain(delivery) => self.route_again(delivery),
                 Timer::Lane(lane) => self.look_at_lane(now, lane),
+                // Whoever asks for the next command lets it begin.
+                Timer::Start => {}
                 Timer::Slow => self.look_for_slow(now),
                 Timer::Commit { partition, epoch } => self.commit_if_due(now, partition, epoch),
                 Timer::Refresh { partition, epoch } => self.refresh_commit(now, partition, epoch),

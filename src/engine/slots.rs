@@ -1,8 +1,11 @@
 //! The slots for attempts, and which class may take one: its own reserve first, then what nobody
 //! reserved, then what others have reserved and do not want now.
 
+mod suspects;
+
 use std::collections::BTreeMap;
 
+use self::suspects::Suspects;
 use super::{backlog::Backlog, fair_queue::LaneId};
 use crate::model::{Class, ClassId, Method, Span, Timestamp};
 
@@ -63,15 +66,6 @@ struct Share {
     lines: [BTreeMap<Turn, LaneId>; 3],
 }
 
-/// What all endpoints under suspicion have and want.
-#[derive(Debug)]
-struct Suspects {
-    limit: usize,
-    in_flight: usize,
-    startable: usize,
-    backlog: Backlog,
-}
-
 /// Of which part a slot is, in the order in which they are given out.
 enum Part {
     Own,
@@ -101,14 +95,12 @@ impl Slots {
             lines: Default::default(),
         };
         let reserved: usize = classes.iter().map(|class| class.reserved).sum();
-        let suspects =
-            Suspects { limit: suspects, in_flight: 0, startable: 0, backlog: Backlog::default() };
         Self {
             limit,
             all: limit,
             common: limit.saturating_sub(reserved),
             in_flight: 0,
-            suspects,
+            suspects: Suspects::new(suspects),
             classes: classes.iter().map(share).collect(),
             first: 0,
         }
@@ -191,18 +183,30 @@ impl Slots {
     }
 
     /// The lane that may take the next slot, if any may.
-    pub fn next(&mut self) -> Option<LaneId> {
-        let (lane, place) = self.find()?;
+    pub fn next(&mut self, now: Timestamp) -> Option<LaneId> {
+        let (lane, place) = self.find(now)?;
         self.first = (place + 1) % self.classes.len();
         Some(lane)
     }
 
     /// Whether somebody waits who may take a slot now.
-    pub fn has_next(&self) -> bool {
-        self.find().is_some()
+    pub fn has_next(&self, now: Timestamp) -> bool {
+        self.find(now).is_some()
     }
 
-    fn find(&self) -> Option<(LaneId, usize)> {
+    /// An attempt begins, of an endpoint so trusted.
+    pub fn begun(&mut self, trust: Trust, now: Timestamp) {
+        if trust == Trust::Suspect {
+            self.suspects.begun(now);
+        }
+    }
+
+    /// When more endpoints under suspicion may begin, if only the next millisecond lets them; told once.
+    pub fn next_suspects(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.suspects.next(now)
+    }
+
+    fn find(&self, now: Timestamp) -> Option<(LaneId, usize)> {
         if self.in_flight >= self.limit {
             return None;
         }
@@ -230,7 +234,7 @@ impl Slots {
                 };
                 let least = match part {
                     Part::Lent => Trust::Warm,
-                    _ if for_suspects && self.has_room_for_suspects(share) => Trust::Suspect,
+                    _ if for_suspects && self.has_room_for_suspects(share, now) => Trust::Suspect,
                     _ => Trust::Cold,
                 };
                 if let Some(lane) = Self::first_of(share, may, least) {
@@ -281,9 +285,8 @@ impl Slots {
         })
     }
 
-    fn has_room_for_suspects(&self, share: &Share) -> bool {
-        let most = self.for_suspects(share.class.most);
-        self.suspects.in_flight < self.suspects.limit && share.suspects < most
+    fn has_room_for_suspects(&self, share: &Share, now: Timestamp) -> bool {
+        self.suspects.may_begin(now) && share.suspects < self.for_suspects(share.class.most)
     }
 
     /// Those that are more than their class's reserve has for them.

@@ -141,7 +141,7 @@ impl Engine {
     /// A head whose time has come and that nothing woke, or that waits although slots are free for
     /// whose turn it is. After every command is given out, no head is startable.
     fn is_startable(&self, now: Timestamp, hold: &Hold) -> bool {
-        let idle_slots = self.attempting && self.lanes.slots().has_next();
+        let idle_slots = self.attempting && self.lanes.slots().has_next(now);
         let waits_in_vain = |id| match self.deliveries.get(&id).map(|one| (&one.stage, one.due)) {
             Some((Stage::Resting, due)) => due <= now,
             Some((Stage::Queued(place), _)) => {

@@ -25,6 +25,8 @@ pub enum Timer {
     Slow,
     /// Something about a lane changes by time alone.
     Lane(LaneId),
+    /// More of what waits may begin.
+    Start,
     /// Finished offsets are to be committed.
     Commit {
         /// Which partition.

@@ -22,7 +22,7 @@ fn with(slots: &mut Slots, lanes: &[(usize, Trust)]) {
 /// Gives out slots until nobody may have one; who got them. The lanes go on waiting.
 fn given_out(slots: &mut Slots, lanes: &[(usize, Trust)]) -> Vec<LaneId> {
     let mut given = Vec::new();
-    while let Some(lane) = slots.next() {
+    while let Some(lane) = slots.next(NOW) {
         let (class, trust) = lanes[lane];
         slots.add(id(class), trust, Demand { in_flight: 1, startable: 0 });
         given.push(lane);
@@ -112,10 +112,10 @@ fn a_class_gets_what_it_lent_back_as_the_attempts_end() {
     let turn = slots.turn(id(1), NOW, 1);
     slots.enter(Spot { class: id(1), trust: Trust::Warm, turn }, 1);
     slots.add(id(1), Trust::Warm, Demand { in_flight: 0, startable: 4 });
-    assert!(!slots.has_hungry() && slots.next().is_none());
+    assert!(!slots.has_hungry() && slots.next(NOW).is_none());
     for _ in 0..4 {
         slots.subtract(id(0), Trust::Warm, Demand { in_flight: 1, startable: 0 });
-        assert_eq!(slots.next(), Some(1));
+        assert_eq!(slots.next(NOW), Some(1));
         slots.add(id(1), Trust::Warm, Demand { in_flight: 1, startable: 0 });
     }
 }
@@ -139,7 +139,7 @@ fn a_class_by_age_lets_the_oldest_event_go_first() {
         let turn = slots.turn(id(0), accepted, lane as u64);
         slots.enter(Spot { class: id(0), trust: Trust::Cold, turn }, lane);
     }
-    assert_eq!(slots.next(), Some(1));
+    assert_eq!(slots.next(NOW), Some(1));
 }
 
 #[test]
@@ -215,5 +215,24 @@ fn while_attempts_trickle_reserves_that_nobody_wants_keep_nobody_from_them() {
         let lanes = [(0, trust)];
         with(&mut slots, &lanes);
         assert_eq!(given_out(&mut slots, &lanes), [0; 8], "{trust:?}");
+    }
+}
+
+#[test]
+fn a_large_part_for_suspects_lets_more_of_them_begin_at_once() {
+    for (limit, at_once) in [(8, 8), (512, 8), (640, 10), (6_400, 100)] {
+        let mut slots = Slots::new(2 * limit, limit, &[Class::standard()]);
+        with(&mut slots, &[(0, Trust::Suspect)]);
+        for later in 0..3 {
+            let now = NOW + Span::from_millis(later);
+            let mut begun = 0;
+            while slots.next(now).is_some() {
+                slots.begun(Trust::Suspect, now);
+                begun += 1;
+            }
+            assert_eq!(begun, at_once, "of {limit}");
+            assert_eq!(slots.next_suspects(now), Some(now + Span::from_millis(1)));
+            assert_eq!(slots.next_suspects(now), None, "told already");
+        }
     }
 }

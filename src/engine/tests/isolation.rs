@@ -135,6 +135,7 @@ fn nothing_is_parked_for_a_merchant_that_fails_now_and_then() {
     let mut given = Scenario::with(Settings { lane_records: 1_000, ..settings() });
     for at in 0..100 {
         given.read(completions(0), "acme");
+        given.pass(Span::from_millis(1));
         let attempt = given.attempt();
         given.answer(attempt.id, if at % 2 == 0 { 500 } else { 200 });
     }
@@ -175,8 +176,36 @@ fn endpoints_that_hang_take_their_part_of_the_slots_and_leave_the_rest() {
     for attempt in &hanging {
         given.answer(attempt.id, 500);
     }
+    given.pass(Span::from_millis(10));
     let status = given.engine.status(given.now, 1);
     assert_eq!(status.suspects, 20, "from now on they have their part and no more");
+}
+
+#[test]
+fn endpoints_that_failed_begin_by_and_by_and_the_others_at_once() {
+    let mut given = Scenario::with(Settings { lane_records: 1_000, ..settings() });
+    for merchant_id in 0..40 {
+        let name = format!("fails-{merchant_id}");
+        given.know(merchant(&name, vec![endpoint("main", policy(&[5, 15]))]));
+        given.read(completions(0), &name);
+    }
+    given.know(merchant("well", vec![endpoint("main", policy(&[5]))]));
+    assert_eq!(given.attempts.len(), 40, "nothing is known of them");
+    for attempt in std::mem::take(&mut given.attempts) {
+        given.answer(attempt.id, 500);
+    }
+    for route in std::mem::take(&mut given.routes) {
+        given.routed(&route);
+        given.return_route(&route);
+    }
+    given.pass(seconds(5));
+    assert_eq!(given.attempts.len(), 8, "of those that are due at the same time");
+    (0..3).for_each(|_| _ = given.read(completions(0), "well"));
+    assert_eq!(given.attempts.len(), 11);
+    given.pass(Span::from_millis(1));
+    assert_eq!(given.attempts.len(), 19);
+    given.pass(Span::from_millis(3));
+    assert_eq!(given.attempts.len(), 43, "all of them");
 }
 
 #[test]
