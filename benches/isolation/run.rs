@@ -113,6 +113,7 @@ impl Bench {
             passed = began.elapsed();
             self.receiver.reset()?;
         }
+        fast_broker().collect_garbage();
         publisher.pace(rate, LOAD, scenario.steady())?;
         let measured = self.receiver.stats()?;
         let rss_mib = process::peak_mib(worker.pid())?;

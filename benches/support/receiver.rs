@@ -16,13 +16,15 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
 };
 
 use super::time;
 
 /// Requests to this path are measured from publish to answer.
 pub const LIVE: &str = "/live";
+/// Connections that may be asked for before they are taken.
+const BACKLOG: u32 = 4_096;
 /// Events that are told apart.
 const MOST_EVENTS: usize = 100_000_000;
 /// Requests to this one are only counted.
@@ -144,7 +146,10 @@ pub fn serve() -> anyhow::Result<()> {
     });
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        // One that is refused is asked for again after a second.
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
         println!("{}", listener.local_addr()?);
         let seen = Rc::new(RefCell::new(Seen::new()?));
         let accept = async {

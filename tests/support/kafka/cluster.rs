@@ -100,6 +100,11 @@ impl Cluster {
         node::let_no_file_grow(self.pid(index));
     }
 
+    /// Lets a broker's JVM collect its garbage now.
+    pub fn collect_garbage(&self, index: usize) {
+        node::collect_garbage(self.pid(index));
+    }
+
     fn pid(&self, index: usize) -> u32 {
         self.node(index).as_ref().unwrap_or_else(|| panic!("broker {index} is stopped")).pid()
     }

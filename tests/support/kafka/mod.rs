@@ -50,6 +50,11 @@ impl Broker {
         self.cluster.bootstrap()
     }
 
+    /// Lets its JVM collect its garbage now, before something is measured that may not be stopped by it.
+    pub fn collect_garbage(&self) {
+        self.cluster.collect_garbage(0);
+    }
+
     /// `name` with an ending that no other call returns: a prefix of topics, or a group.
     pub fn prefix(&self, name: &str) -> String {
         format!("{name}-{}", self.names.fetch_add(1, Ordering::Relaxed))
