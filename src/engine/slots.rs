@@ -176,10 +176,10 @@ impl Slots {
     pub fn book(&mut self, class: ClassId, trust: Trust, now: Timestamp) -> Span {
         if trust == Trust::Suspect {
             let Suspects { limit, startable, .. } = self.suspects;
-            return self.suspects.backlog.book(now, startable, limit);
+            return self.suspects.backlog.book(now, startable, Some(limit));
         }
         let share = &mut self.classes[class.place()];
-        share.backlog.book(now, share.startable, share.class.most)
+        share.backlog.book(now, share.startable, None)
     }
 
     /// The lane that may take the next slot, if any may.
