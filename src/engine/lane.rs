@@ -237,7 +237,7 @@ impl Lane {
         }
         // Where fewer may run than the policy says, more could end.
         let stands_for = f64::from(self.limits.cap) / f64::from(self.allowed(now, breaker));
-        self.pace.ended(now, stands_for, self.in_flight == 0 && self.waiting.is_empty());
+        self.pace.ended(now, stands_for, self.waiting.is_empty());
         self.weigh(now, breaker);
     }
 
@@ -282,7 +282,8 @@ impl Lane {
         let seems_well = match self.record {
             Record::Acknowledged => true,
             Record::Unknown => self.slow == 0,
-            Record::Failed { .. } => false,
+            // Of two that ran since before its recovery one may end after it.
+            Record::Failed { .. } => !self.breaker.is_open() && !self.breaker.is_closed(),
         };
         let unmeasured = if seems_well { f64::INFINITY } else { f64::from(self.limits.cap) };
         self.pace.per_second().unwrap_or(unmeasured)

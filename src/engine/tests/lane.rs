@@ -113,3 +113,25 @@ fn an_endpoint_that_acknowledged_last_is_not_taken_for_one_that_hangs() {
     given.lane.slowed();
     assert_eq!(given.parking_grade(START), grade(5), "it is slow, and not worse");
 }
+
+#[test]
+fn an_attempt_that_ran_since_before_the_recovery_does_not_undo_it() {
+    let mut given = recovered();
+    given.attempt(START + seconds(30), Span::from_millis(10), false);
+    assert_eq!(given.parking_grade(START + seconds(30)), grade(5), "it had begun before");
+}
+
+#[test]
+fn an_attempt_that_hangs_while_nothing_waits_says_nothing_about_the_pace() {
+    let mut given = Given::with_cap(8);
+    for place in 0..5 {
+        let now = START + seconds(place);
+        given.wait(now);
+        given.wait(now);
+        given.lane.start(now, given.lane.waiting.oldest().unwrap(), &given.breaker);
+        given.attempt(now, Span::from_millis(10), true);
+    }
+    assert_eq!((given.lane.in_flight, given.lane.waiting.len()), (5, 0));
+    (0..500).for_each(|_| given.wait(START + seconds(5)));
+    assert_eq!(given.parking_grade(START + seconds(5)), grade(5), "nothing is known");
+}

@@ -9,13 +9,16 @@ use crate::{engine::*, model::*};
 const EVENTS: usize = 10_000;
 /// The engine is asked so often; an attempt takes as long.
 const STEP: Span = Span::from_millis(20);
+/// An attempt that hangs ends after this.
+const TIMEOUT: Span = Span::from_secs(10);
 const LONGEST_PARKING: Span = Span::from_secs(120);
 
 /// A worker with one endpoint, and topics that keep what is not read yet.
 struct Queue {
     given: Scenario,
     topics: BTreeMap<Partition, VecDeque<Record>>,
-    running: Vec<(Timestamp, Attempt)>,
+    /// With the time at which each ends, and whether it is acknowledged then.
+    running: Vec<(Timestamp, bool, Attempt)>,
     delivered: usize,
     routed: usize,
 }
@@ -34,8 +37,9 @@ impl Queue {
         Self { given, topics, running: Vec::new(), delivered: 0, routed: 0 }
     }
 
-    /// One step: records are read, attempts that have taken so long end, the broker takes routes.
-    fn step(&mut self, took: Span, answer: &Answer) {
+    /// One step: records are read, attempts that have taken their time end, the broker takes routes. What
+    /// begins now is acknowledged in the next step, or hangs until the timeout.
+    fn step(&mut self, hangs: bool) {
         let given = &mut self.given;
         for partition in given.engine.status(given.now, 0).partitions {
             let waiting = self.topics.entry(partition.partition).or_default();
@@ -46,13 +50,16 @@ impl Queue {
             }
         }
         given.settle();
+        let ends = given.now + if hangs { TIMEOUT } else { STEP };
         let begun = std::mem::take(&mut given.attempts).into_iter();
-        self.running.extend(begun.map(|attempt| (given.now, attempt)));
+        self.running.extend(begun.map(|attempt| (ends, !hangs, attempt)));
         given.pass(STEP);
-        let due = |(begun, _): &mut (Timestamp, Attempt)| given.now >= *begun + took;
-        for (_, attempt) in self.running.extract_if(.., due).collect::<Vec<_>>() {
-            given.answer_with(attempt.id, answer.clone());
-            self.delivered += usize::from(matches!(answer, Answer::Response { .. }));
+        let due = |(ends, ..): &mut (Timestamp, bool, Attempt)| given.now >= *ends;
+        for (_, acknowledged, attempt) in self.running.extract_if(.., due).collect::<Vec<_>>() {
+            let timeout = Answer::Failed(FailReason::Timeout);
+            let answer = if acknowledged { Answer::of_status(200) } else { timeout };
+            given.answer_with(attempt.id, answer);
+            self.delivered += usize::from(acknowledged);
         }
         for route in std::mem::take(&mut given.routes) {
             let Destination::Grade(grade) = route.to else { panic!("given up: {route:?}") };
@@ -70,7 +77,7 @@ impl Queue {
     fn deliver_within(&mut self, most: Span) {
         let begun = self.given.now;
         while self.delivered < EVENTS {
-            self.step(STEP, &Answer::of_status(200));
+            self.step(false);
             let (took, routed) = (self.given.now.since(begun), self.routed);
             assert!(took <= most, "{} delivered, {routed} routed after {took}", self.delivered);
         }
@@ -94,7 +101,7 @@ fn events_of_an_endpoint_that_hung_are_delivered_soon_after_the_longest_parking(
     for hung in [20, 300] {
         let mut queue = Queue::of(policy(&[5, 15, 30, 120, 120, 120]));
         while queue.given.now < START + seconds(hung) {
-            queue.step(seconds(10), &Answer::Failed(FailReason::Timeout));
+            queue.step(true);
         }
         // Eight at a time, each for a step.
         let drain = Span::from_millis(STEP.as_millis() * EVENTS as u64 / 8);
