@@ -13,8 +13,15 @@ use support::{
     system::{DEADLINE, System, poll},
 };
 
+/// Seconds for which Kafka is away, in place of the usual ones.
+const SECONDS: &str = "AWAY";
 /// A head counts after 60 s, and 30 s later its client is built anew.
-const AWAY: Duration = Duration::from_secs(100);
+const LONG_ENOUGH: u64 = 100;
+
+fn away() -> Duration {
+    let seconds = std::env::var(SECONDS).map(|text| text.parse().expect("AWAY is in seconds"));
+    Duration::from_secs(seconds.unwrap_or(LONG_ENOUGH))
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_frozen_for_longer_than_every_deadline_ends_no_worker() {
@@ -33,7 +40,7 @@ async fn a_broker_that_is_frozen_for_longer_than_every_deadline_ends_no_worker()
     // Its attempt fails while nobody takes the route.
     cluster.pause(0);
     let mut told = Vec::new();
-    let ended = poll(AWAY, || {
+    let ended = poll(away(), || {
         for line in worker.get("/readyz").1.lines() {
             let key = line.split(':').next().unwrap_or_default().to_owned();
             if !told.contains(&key) {
