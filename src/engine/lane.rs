@@ -159,6 +159,11 @@ impl Lane {
         self.breaker.is_open()
     }
 
+    /// Whether it answers again, and more is asked of it step by step.
+    fn is_recovering(&self) -> bool {
+        !self.breaker.is_open() && !self.breaker.is_closed()
+    }
+
     /// Whether nothing speaks of this lane any more, not even what was taken of its rate.
     pub fn is_idle(&self) -> bool {
         self.in_flight == 0
@@ -235,9 +240,12 @@ impl Lane {
                 self.pace = Pace::default();
             }
         }
-        // Where fewer may run than the policy says, more could end.
-        let stands_for = f64::from(self.limits.cap) / f64::from(self.allowed(now, breaker));
-        self.pace.ended(now, stands_for, self.waiting.is_empty());
+        let allowed = self.allowed(now, breaker);
+        // Where fewer may run than the policy says, more could end. While what runs since before a
+        // recovery leaves no room, nothing is known of what the endpoint can do now.
+        let stands_for = f64::from(self.limits.cap) / f64::from(allowed);
+        let held_up = self.waiting.is_empty() || self.in_flight >= allowed;
+        self.pace.ended(now, stands_for, held_up);
         self.weigh(now, breaker);
     }
 
@@ -282,8 +290,7 @@ impl Lane {
         let seems_well = match self.record {
             Record::Acknowledged => true,
             Record::Unknown => self.slow == 0,
-            // Of two that ran since before its recovery one may end after it.
-            Record::Failed { .. } => !self.breaker.is_open() && !self.breaker.is_closed(),
+            Record::Failed { .. } => self.is_recovering(),
         };
         let unmeasured = if seems_well { f64::INFINITY } else { f64::from(self.limits.cap) };
         self.pace.per_second().unwrap_or(unmeasured)
@@ -316,8 +323,7 @@ impl Lane {
 
     /// The ramp rises by the second, also while no attempt ends.
     fn next_step(&self, now: Timestamp) -> Option<Timestamp> {
-        let rises = !self.breaker.is_open() && !self.breaker.is_closed();
-        rises.then(|| now + PROBE)
+        self.is_recovering().then(|| now + PROBE)
     }
 
     fn remembered_until(&self, now: Timestamp) -> Option<Timestamp> {

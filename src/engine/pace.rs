@@ -14,7 +14,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// An attempt ended, which stands for so many; `idle` when it was the last and nothing waits.
+    /// An attempt ended, which stands for so many; `idle` when none can follow it at once.
     pub fn ended(&mut self, now: Timestamp, stands_for: f64, idle: bool) {
         // The first end only opens the window: nothing is known of the time before it.
         if let Some(start) = self.window_start {
@@ -29,7 +29,7 @@ impl Pace {
         } else {
             self.window_start = Some(now);
         }
-        // A pause without work says nothing about the endpoint.
+        // A pause says nothing about the endpoint.
         if idle {
             (self.window_start, self.ended) = (None, 0.0);
         }

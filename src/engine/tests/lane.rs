@@ -29,9 +29,17 @@ impl Given {
 
     /// An attempt from `now` for so long.
     fn attempt(&mut self, now: Timestamp, took: Span, acknowledged: bool) {
+        self.start(now);
+        self.end(now + took, acknowledged);
+    }
+
+    fn start(&mut self, now: Timestamp) {
         self.lane.start(now, self.lane.waiting.oldest().unwrap(), &self.breaker);
+    }
+
+    fn end(&mut self, now: Timestamp, acknowledged: bool) {
         let end = End { acknowledged, was_slow: false, counts: true };
-        self.lane.attempt_ended(now + took, end, &self.breaker);
+        self.lane.attempt_ended(now, end, &self.breaker);
     }
 
     fn parking_grade(&mut self, now: Timestamp) -> Grade {
@@ -62,15 +70,20 @@ fn a_lane_without_work_says_nothing_about_the_pace_of_its_endpoint() {
     assert_eq!(given.parking_grade(now), grade(15), "160 take 16 s");
 }
 
-/// A lane whose endpoint failed once a second until it got probes alone, and acknowledged one 30
-/// seconds after the start.
-fn recovered() -> Given {
+/// A lane whose endpoint failed once a second until it got probes alone.
+fn failing() -> Given {
     let mut given = Given::with_cap(8);
     (0..600).for_each(|_| given.wait(START));
     for second in 0..30 {
         given.attempt(START + seconds(second), seconds(1), false);
     }
     assert!(given.lane.is_open());
+    given
+}
+
+/// The same, which acknowledged one 30 seconds after the start.
+fn recovered() -> Given {
+    let mut given = failing();
     given.attempt(START + seconds(30), Span::ZERO, true);
     given
 }
@@ -104,21 +117,25 @@ fn an_endpoint_that_recovers_is_expected_to_do_what_all_its_attempts_can() {
 fn an_endpoint_that_acknowledged_last_is_not_taken_for_one_that_hangs() {
     let mut given = Given::with_cap(8);
     (0..500).for_each(|_| given.wait(START));
-    given.lane.start(START, given.lane.waiting.oldest().unwrap(), &given.breaker);
+    given.start(START);
     given.lane.slowed();
     assert_eq!(given.parking_grade(START), grade(30), "it hangs: eight a second are assumed");
     let end = End { acknowledged: true, was_slow: true, counts: true };
     given.lane.attempt_ended(START, end, &given.breaker);
-    given.lane.start(START, given.lane.waiting.oldest().unwrap(), &given.breaker);
+    given.start(START);
     given.lane.slowed();
     assert_eq!(given.parking_grade(START), grade(5), "it is slow, and not worse");
 }
 
 #[test]
-fn an_attempt_that_ran_since_before_the_recovery_does_not_undo_it() {
-    let mut given = recovered();
-    given.attempt(START + seconds(30), Span::from_millis(10), false);
-    assert_eq!(given.parking_grade(START + seconds(30)), grade(5), "it had begun before");
+fn attempts_that_ran_since_before_a_recovery_do_not_undo_it() {
+    let mut given = failing();
+    (27..30).for_each(|second| given.start(START + seconds(second)));
+    given.attempt(START + seconds(30), Span::ZERO, true);
+    for second in 30..33 {
+        given.end(START + seconds(second), false);
+        assert_eq!(given.parking_grade(START + seconds(second)), grade(5), "{second}");
+    }
 }
 
 #[test]
@@ -128,7 +145,7 @@ fn an_attempt_that_hangs_while_nothing_waits_says_nothing_about_the_pace() {
         let now = START + seconds(place);
         given.wait(now);
         given.wait(now);
-        given.lane.start(now, given.lane.waiting.oldest().unwrap(), &given.breaker);
+        given.start(now);
         given.attempt(now, Span::from_millis(10), true);
     }
     assert_eq!((given.lane.in_flight, given.lane.waiting.len()), (5, 0));
