@@ -86,9 +86,9 @@ impl Breaker {
         self.state == State::Open
     }
 
-    /// Whether it lets everything through.
-    pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
+    /// Whether it answers again, and more is asked of it step by step.
+    pub fn is_on_ramp(&self) -> bool {
+        matches!(self.state, State::Ramp { .. })
     }
 
     fn turn_over(&mut self, now: Timestamp, window: Span) {
@@ -130,6 +130,10 @@ mod tests {
         breaker
     }
 
+    fn is_closed(breaker: &Breaker) -> bool {
+        breaker.state == State::Closed
+    }
+
     #[test]
     fn it_opens_at_the_count_of_failures_and_no_earlier() {
         assert!(!after(&[false; 4]).is_open());
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn failures_that_are_a_small_share_leave_it_closed() {
         let mut ends = [true, true, false].repeat(100);
-        assert!(after(&ends).is_closed());
+        assert!(is_closed(&after(&ends)));
         ends.extend([false; 101]);
         assert!(after(&ends).is_open());
     }
@@ -148,13 +152,13 @@ mod tests {
     fn old_failures_are_forgotten() {
         let mut breaker = after(&[false; 4]);
         breaker.ended(START + Span::from_secs(90), false, &SETTINGS);
-        assert!(breaker.is_closed());
+        assert!(is_closed(&breaker));
         let mut breaker = after(&[false; 4]);
         breaker.ended(START + Span::from_secs(40), false, &SETTINGS);
         assert!(breaker.is_open(), "within the window, though in its other half");
         let mut breaker = after(&[false; 4]);
         breaker.ended(START + Span::from_secs(60), false, &SETTINGS);
-        assert!(breaker.is_closed(), "a window later");
+        assert!(is_closed(&breaker), "a window later");
     }
 
     #[test]

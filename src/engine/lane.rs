@@ -159,11 +159,6 @@ impl Lane {
         self.breaker.is_open()
     }
 
-    /// Whether it answers again, and more is asked of it step by step.
-    fn is_recovering(&self) -> bool {
-        !self.breaker.is_open() && !self.breaker.is_closed()
-    }
-
     /// Whether nothing speaks of this lane any more, not even what was taken of its rate.
     pub fn is_idle(&self) -> bool {
         self.in_flight == 0
@@ -290,7 +285,7 @@ impl Lane {
         let seems_well = match self.record {
             Record::Acknowledged => true,
             Record::Unknown => self.slow == 0,
-            Record::Failed { .. } => self.is_recovering(),
+            Record::Failed { .. } => self.breaker.is_on_ramp(),
         };
         let unmeasured = if seems_well { f64::INFINITY } else { f64::from(self.limits.cap) };
         self.pace.per_second().unwrap_or(unmeasured)
@@ -323,7 +318,7 @@ impl Lane {
 
     /// The ramp rises by the second, also while no attempt ends.
     fn next_step(&self, now: Timestamp) -> Option<Timestamp> {
-        self.is_recovering().then(|| now + PROBE)
+        self.breaker.is_on_ramp().then(|| now + PROBE)
     }
 
     fn remembered_until(&self, now: Timestamp) -> Option<Timestamp> {

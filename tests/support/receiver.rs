@@ -171,9 +171,15 @@ impl Receiver {
         };
         timeout(deadline, came).await.unwrap_or_else(|_| {
             let requests = self.requests();
-            let paths = requests.iter().rev().take(20).map(|request| request.path.as_str());
-            let paths: Vec<_> = paths.collect();
-            panic!("{} requests in {deadline:?}, the last to {paths:?}", requests.len())
+            // Retries and repeats have different causes.
+            let attempts = requests.iter().filter_map(|one| one.header("paynotify-attempt"));
+            let again = attempts.filter(|attempt| *attempt != "1").count();
+            let last = requests.iter().rev().take(20).map(|one| (one.path.as_str(), one.status));
+            let last: Vec<_> = last.collect();
+            panic!(
+                "{} requests in {deadline:?}, {again} of them retries, the last to {last:?}",
+                requests.len()
+            )
         })
     }
 }
