@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -12,7 +12,10 @@ use serde_json::Value;
 
 use super::system::{DEADLINE, poll};
 
-/// A worker process; killed when dropped.
+/// Of a worker whose test fails so many lines of its log are shown.
+const SHOWN: usize = 200;
+
+/// A worker process; killed when dropped. Where a test fails, its output ends with the worker's log.
 pub struct Worker {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -124,6 +127,11 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            let end = &log[log.len().saturating_sub(SHOWN)..];
+            eprintln!("the end of the log of worker {}:\n{}", self.child.id(), end.join("\n"));
+        }
     }
 }
 
