@@ -5,13 +5,15 @@
 use std::collections::BTreeSet;
 
 use super::{
+    backlog::Backlog,
     blocked::{Blocked, Group},
     breaker::BreakerSettings,
     lane::{DeliveryId, End, Lane, LaneKey, Limits, TURN},
+    returns::Parking,
     slots::{Slots, Spot, Trust},
     waiting::Waits,
 };
-use crate::model::{Grade, Ladder, Named, Partition, Source, Span, Timestamp};
+use crate::model::{Grade, Named, Partition, Source, Timestamp};
 
 /// Number of a lane while it lives.
 pub type LaneId = usize;
@@ -207,23 +209,26 @@ impl FairQueue {
         wake
     }
 
-    /// The grade on which one more delivery of this lane is best parked, so that at most `room` wait
-    /// in it.
-    pub fn parking_grade(
+    /// The grade on which one more delivery of this lane is best parked, which waits for its turn.
+    pub fn parking_grade(&mut self, now: Timestamp, lane: LaneId, parking: Parking<'_>) -> Grade {
+        self.lanes[lane].parking_grade(now, parking)
+    }
+
+    /// The same of one that waits for a slot alone; `None` while nobody can tell.
+    pub fn parking_grade_for_slot(
         &mut self,
         now: Timestamp,
         lane: LaneId,
-        ladder: &Ladder,
-        longest: Span,
-        room: usize,
-    ) -> Grade {
-        self.lanes[lane].parking_grade(now, ladder, longest, room)
+        parking: Parking<'_>,
+    ) -> Option<Grade> {
+        let lane = &self.lanes[lane];
+        self.slots.parking_grade(lane.limits().class, lane.trust(), now, parking)
     }
 
-    /// How long one more delivery of this lane will wait for a slot, which is sent away.
-    pub fn book(&mut self, lane: LaneId, now: Timestamp) -> Span {
+    /// What was sent away of those that wait for the same slots as this lane.
+    pub fn backlog(&mut self, lane: LaneId) -> &mut Backlog {
         let lane = &self.lanes[lane];
-        self.slots.book(lane.limits().class, lane.trust(), now)
+        self.slots.backlog(lane.limits().class, lane.trust())
     }
 
     /// A delivery of this lane was parked until then.
@@ -240,6 +245,7 @@ impl FairQueue {
 
     /// A partition number left this worker: what was parked comes back elsewhere.
     pub fn forget_parked(&mut self, index: i32) {
+        self.slots.forget_returns();
         let of_index = self.lanes.iter().filter(|(_, lane)| lane.index == index);
         for id in of_index.map(|(id, _)| id).collect::<Vec<_>>() {
             self.change(id, |lane| lane.returns.clear());

@@ -5,13 +5,11 @@ use super::{
     breaker::{Breaker, BreakerSettings, State, ramped},
     bucket::Bucket,
     pace::Pace,
-    returns::{Outlook, Returns},
+    returns::{Parking, Returns},
     slots::{Demand, Spot, Trust},
     waiting::{Waiting, Waits},
 };
-use crate::model::{
-    ClassId, EndpointId, Grade, Ladder, MerchantId, Policy, Rate, Span, Timestamp, Weight,
-};
+use crate::model::{ClassId, EndpointId, Grade, MerchantId, Policy, Rate, Span, Timestamp, Weight};
 
 /// Number of a delivery, unique in the life of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +46,8 @@ pub const TURN: u32 = Weight::ONE.tenths();
 const PROBE: Span = Span::from_secs(1);
 /// A failure is remembered for so long although nothing else speaks of the lane.
 const MEMORY: Span = Span::from_secs(600);
+/// A parked delivery that is so late is not expected any more: it went another way.
+const LOST: Span = Span::from_secs(3_600);
 
 /// The state of one lane.
 #[derive(Debug)]
@@ -266,17 +266,12 @@ impl Lane {
     }
 
     /// The grade on which one more delivery of this lane is best parked.
-    pub fn parking_grade(
-        &mut self,
-        now: Timestamp,
-        ladder: &Ladder,
-        longest: Span,
-        room: usize,
-    ) -> Grade {
+    pub fn parking_grade(&mut self, now: Timestamp, parking: Parking<'_>) -> Grade {
         let most = self.limits.rate.map_or(f64::INFINITY, Rate::per_second);
         let per_second = self.expected_pace().min(most);
-        let outlook = Outlook { waiting: self.waiting.len(), room, per_second };
-        self.returns.fitting(now, ladder, longest, outlook)
+        self.returns.forget(now, LOST);
+        // On the ramp it will do more than it does now: what is early finds room.
+        self.returns.fitting(now, parking, (self.waiting.len(), per_second), Span::ZERO)
     }
 
     /// Attempts that end each second where as many run as the policy says. Where nothing is known,

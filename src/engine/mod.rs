@@ -154,6 +154,8 @@ pub struct Engine {
     commands: VecDeque<Command>,
     /// Partitions whose blocked records are to be weighed.
     unbalanced: BTreeSet<Partition>,
+    /// When those are looked at next that had to wait for a millisecond.
+    balance_at: Option<Timestamp>,
     /// Deliveries whose route the broker would not take.
     stuck: BTreeSet<DeliveryId>,
     attempting: bool,
@@ -234,6 +236,7 @@ impl Engine {
             timers: Timers::default(),
             commands: VecDeque::new(),
             unbalanced: BTreeSet::new(),
+            balance_at: None,
             stuck: BTreeSet::new(),
             attempting: true,
             sated: false,

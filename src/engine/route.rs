@@ -54,30 +54,23 @@ impl Engine {
         self.route(id, Destination::Grade(grade));
     }
 
-    /// Parks a delivery that must not be attempted now, a grade longer each time.
+    /// Parks a delivery that must not be attempted now.
     pub(super) fn park(&mut self, now: Timestamp, id: DeliveryId, reason: ParkReason) {
-        self.park_about(now, id, Span::ZERO, reason);
+        if let Some(grade) = self.next_parking_grade(id) {
+            self.park_on(now, id, grade, reason);
+        }
     }
 
-    /// Parks a delivery that will wait for about so long: rather for twice that than to come back in
-    /// vain with thousands of others. It climbs where it comes back in vain, and is never parked for
-    /// less than before, or what was parked for long would climb from the smallest grade.
-    pub(super) fn park_about(
-        &mut self,
-        now: Timestamp,
-        id: DeliveryId,
-        wait: Span,
-        reason: ParkReason,
-    ) {
-        let Some(delivery) = self.deliveries.get(&id) else {
-            return;
-        };
+    /// The grade for a delivery of which nobody can tell how long it has to wait: a longer one each
+    /// time, and never for less than before, or what was parked for long would climb from the smallest
+    /// grade.
+    pub(super) fn next_parking_grade(&self, id: DeliveryId) -> Option<Grade> {
+        let delivery = self.deliveries.get(&id)?;
         let (ladder, longest) = (&self.settings.ladder, self.settings.longest_parking);
         let by_count = schedule::parking_grade(ladder, delivery.envelope.parked, longest);
-        let before = delivery.parked_on().map_or(Span::ZERO, Grade::delay);
-        let least = ladder.at_most(wait.plus(wait).max(before).min(longest));
-        let grade = least.map_or(by_count, |least| by_count.max(least));
-        self.park_on(now, id, grade, reason);
+        let before = delivery.parked_on().map(|grade| grade.delay().min(longest));
+        let least = before.and_then(|before| ladder.at_most(before));
+        Some(least.map_or(by_count, |least| by_count.max(least)))
     }
 
     pub(super) fn park_on(

@@ -6,8 +6,8 @@ mod suspects;
 use std::collections::BTreeMap;
 
 use self::suspects::Suspects;
-use super::{backlog::Backlog, fair_queue::LaneId};
-use crate::model::{Class, ClassId, Method, Span, Timestamp};
+use super::{backlog::Backlog, fair_queue::LaneId, returns::Parking};
+use crate::model::{Class, ClassId, Grade, Method, Timestamp};
 
 /// How far an endpoint is trusted with slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,15 +171,35 @@ impl Slots {
         }
     }
 
-    /// How long one more delivery will wait for a slot that its class or the endpoints under suspicion
-    /// may have, which is sent away.
-    pub fn book(&mut self, class: ClassId, trust: Trust, now: Timestamp) -> Span {
+    /// The grade for one more delivery that is sent away because it waits for a slot which its class,
+    /// or the endpoints under suspicion, may have; `None` while nobody can tell.
+    pub fn parking_grade(
+        &mut self,
+        class: ClassId,
+        trust: Trust,
+        now: Timestamp,
+        parking: Parking<'_>,
+    ) -> Option<Grade> {
         if trust == Trust::Suspect {
             let Suspects { limit, startable, .. } = self.suspects;
-            return self.suspects.backlog.book(now, startable, Some(limit));
+            return self.suspects.backlog.grade(now, parking, startable, Some(limit));
         }
         let share = &mut self.classes[class.place()];
-        share.backlog.book(now, share.startable, None)
+        share.backlog.grade(now, parking, share.startable, None)
+    }
+
+    /// What was sent away of them, and how fast they work it off.
+    pub fn backlog(&mut self, class: ClassId, trust: Trust) -> &mut Backlog {
+        if trust == Trust::Suspect {
+            return &mut self.suspects.backlog;
+        }
+        &mut self.classes[class.place()].backlog
+    }
+
+    /// Some of what was sent away comes back elsewhere.
+    pub fn forget_returns(&mut self) {
+        self.suspects.backlog.forget_returns();
+        self.classes.iter_mut().for_each(|share| share.backlog.forget_returns());
     }
 
     /// The lane that may take the next slot, if any may.

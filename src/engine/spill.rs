@@ -4,9 +4,11 @@ use super::{
     Engine, FULL_LANE_PARKING, ParkReason,
     fair_queue::{LaneId, Place},
     lane::Lane,
+    returns::Parking,
     slots::Trust,
+    timers::Timer,
 };
-use crate::model::{Span, Timestamp};
+use crate::model::{Partition, Source, Span, Timestamp};
 
 /// Records that wait for more than a slot hold no more than this part of the bytes: grades may hold
 /// half, and attempts that hang some more.
@@ -26,7 +28,7 @@ impl Engine {
         let longest = FULL_LANE_PARKING.min(self.settings.longest_parking);
         let room = self.settings.lane_records.min(self.settings.hold.records / 2);
         let (ladder, lane) = (&self.settings.ladder, place.lane);
-        let grade = self.lanes.parking_grade(now, lane, ladder, longest, room);
+        let grade = self.lanes.parking_grade(now, lane, Parking { ladder, longest, room });
         self.lanes.parked(lane, now + grade.delay());
         self.lanes.remove(place);
         self.park_on(now, place.delivery, grade, ParkReason::FullLane);
@@ -39,6 +41,7 @@ impl Engine {
             return;
         }
         let half = self.settings.hold.records / 2;
+        let mut later = Vec::new();
         while let Some(partition) = self.unbalanced.pop_first() {
             if self.holds.get(&partition).is_none_or(|hold| hold.draining) {
                 continue;
@@ -47,9 +50,14 @@ impl Engine {
                 let Some(place) = self.lanes.newest_of_longest(partition) else {
                     break;
                 };
+                if partition.source != Source::Completions && !self.may_put_back(now, place) {
+                    later.push(partition);
+                    break;
+                }
                 self.put_back(now, place);
             }
         }
+        self.balance_later(now, later);
         let bytes = self.settings.hold.bytes / BLOCKED_BYTES;
         while self.held.total() > bytes && self.lanes.blocked_bytes() > bytes {
             let Some((partition, place)) = self.lanes.newest_of_heaviest() else {
@@ -63,15 +71,43 @@ impl Engine {
         }
     }
 
+    /// Whether what came back from a grade may go there again in this millisecond.
+    fn may_put_back(&mut self, now: Timestamp, place: Place) -> bool {
+        let soonest = self.settings.ladder.smallest().delay();
+        self.lanes.wants_slots_as(place.lane).is_none()
+            || self.lanes.backlog(place.lane).may_send_away(now, soonest)
+    }
+
+    fn balance_later(&mut self, now: Timestamp, partitions: Vec<Partition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        self.unbalanced.extend(partitions);
+        let at = now + Span::from_millis(1);
+        if self.balance_at.replace(at) != Some(at) {
+            // Whoever asks for the next command balances.
+            self.timers.set(at, Timer::Start);
+        }
+    }
+
     fn put_back(&mut self, now: Timestamp, place: Place) {
         let reason = match self.lanes.wants_slots_as(place.lane) {
             Some(Trust::Suspect) => ParkReason::Suspects,
             Some(Trust::Warm | Trust::Cold) => ParkReason::Class,
             None => return self.spill(now, place),
         };
-        let wait = self.lanes.book(place.lane, now);
+        let (ladder, longest) = (&self.settings.ladder, self.settings.longest_parking);
+        let room = self.settings.hold.records / 2;
+        let parking = Parking { ladder, longest, room };
+        let grade = self.lanes.parking_grade_for_slot(now, place.lane, parking);
+        let grade = grade.or_else(|| self.next_parking_grade(place.delivery));
+        if let Some(grade) = grade {
+            self.lanes.backlog(place.lane).sent_away(now, now + grade.delay());
+        }
         self.lanes.remove(place);
-        self.park_about(now, place.delivery, wait, reason);
+        if let Some(grade) = grade {
+            self.park_on(now, place.delivery, grade, reason);
+        }
     }
 
     /// Parks what has lost its turn for more than a second in a lane that gets probes alone.

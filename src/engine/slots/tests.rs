@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{Ladder, Span};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -184,30 +185,53 @@ fn classes_are_told_apart_where_one_has_a_reserve() {
     assert!(!Slots::new(10, 5, &[class("a", 0, 10)]).has_reserves());
 }
 
-/// How long one more will wait after a hundred attempts a second have ended, while so many ran and
-/// waited.
-fn wait_after(trust: Trust, in_flight: usize, startable: usize) -> Span {
+/// How many of two thousand are sent away for 5 s, if anybody can tell, after a hundred attempts a second
+/// have ended while so many ran and waited.
+fn soon(trust: Trust, in_flight: usize, startable: usize) -> Option<usize> {
     let mut slots = Slots::new(20, 10, &[class("a", 0, 10)]);
     slots.add(id(0), trust, Demand { in_flight, startable });
     for attempt in 0..=200 {
         slots.ended(id(0), trust, NOW + Span::from_millis(attempt * 10));
     }
-    slots.book(id(0), trust, NOW + Span::from_secs(2))
+    let parking = Parking { ladder: &Ladder::default(), longest: Span::from_secs(1_800), room: 0 };
+    let now = NOW + Span::from_secs(2);
+    let mut send = || {
+        let grade = slots.parking_grade(id(0), trust, now, parking)?;
+        slots.backlog(id(0), trust).sent_away(now, now + grade.delay());
+        Some(grade)
+    };
+    let delays: Option<Vec<_>> = (0..2_000).map(|_| Some(send()?.delay())).collect();
+    Some(delays?.iter().filter(|delay| **delay == Span::from_secs(5)).count())
 }
 
 #[test]
 fn the_wait_for_a_slot_goes_by_how_fast_attempts_end_while_there_is_work() {
     for trust in [Trust::Warm, Trust::Suspect] {
-        assert_eq!(wait_after(trust, 1, 1), Span::from_millis(20), "{trust:?}");
-        assert_eq!(wait_after(trust, 1, 0), Span::from_millis(10), "{trust:?}");
-        assert_eq!(wait_after(trust, 0, 1), Span::from_millis(20), "{trust:?}");
+        for (in_flight, startable) in [(1, 1), (1, 0), (0, 1)] {
+            let soon = soon(trust, in_flight, startable);
+            assert_eq!(soon, Some(1_000), "{trust:?}: what is done until 15 s");
+        }
     }
-    let unknown = [Trust::Warm, Trust::Suspect].map(|trust| wait_after(trust, 0, 0).as_millis());
-    assert_eq!(
-        unknown,
-        [0, 100],
-        "suspects are taken for ones that hang: ten slots end ten a second"
-    );
+    let unknown = [Trust::Warm, Trust::Suspect].map(|trust| soon(trust, 0, 0));
+    let ten_a_second = "suspects are taken for ones that hang: ten slots end ten a second";
+    assert_eq!(unknown, [None, Some(100)], "{ten_a_second}");
+}
+
+#[test]
+fn what_comes_back_elsewhere_is_not_waited_for() {
+    let mut slots = Slots::new(20, 10, &[class("a", 0, 10)]);
+    let parking = Parking { ladder: &Ladder::default(), longest: Span::from_secs(1_800), room: 0 };
+    let soon = |slots: &mut Slots| {
+        let mut send = || {
+            let grade = slots.parking_grade(id(0), Trust::Suspect, NOW, parking).unwrap();
+            slots.backlog(id(0), Trust::Suspect).sent_away(NOW, NOW + grade.delay());
+            grade.delay()
+        };
+        (0..500).filter(|_| send() == Span::from_secs(5)).count()
+    };
+    assert_eq!([soon(&mut slots), soon(&mut slots)], [100, 0]);
+    slots.forget_returns();
+    assert_eq!(soon(&mut slots), 100);
 }
 
 #[test]

@@ -83,6 +83,8 @@ fn what_a_flooded_class_parks_comes_back_when_it_may_have_a_turn_and_climbs_wher
         given.return_route(route);
     }
     given.pass(seconds(5));
+    assert_eq!(given.routes.len(), 1, "one in a millisecond goes where it came from");
+    given.pass(seconds(1));
     for route in std::mem::take(&mut given.routes) {
         given.routed(&route);
         again.push(route);

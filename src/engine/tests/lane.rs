@@ -2,6 +2,7 @@ use super::scenario::*;
 use crate::engine::{
     breaker::BreakerSettings,
     lane::{DeliveryId, End, Lane, LaneKey, Limits},
+    returns::Parking,
 };
 use crate::model::*;
 
@@ -43,7 +44,8 @@ impl Given {
     }
 
     fn parking_grade(&mut self, now: Timestamp) -> Grade {
-        self.lane.parking_grade(now, &settings().ladder, seconds(1_800), 0)
+        let (ladder, longest) = (&settings().ladder, seconds(1_800));
+        self.lane.parking_grade(now, Parking { ladder, longest, room: 0 })
     }
 }
 

@@ -1,5 +1,5 @@
-//! More events for one endpoint than its lane holds: they pass over the ladder, and are delivered in
-//! the time that their number asks for.
+//! More events for one endpoint than its lane holds, or for a class than may wait for its slots: they
+//! pass over the ladder, and are delivered in the time that their number asks for.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +13,7 @@ const STEP: Span = Span::from_millis(20);
 const TIMEOUT: Span = Span::from_secs(10);
 const LONGEST_PARKING: Span = Span::from_secs(120);
 
-/// A worker with one endpoint, and topics that keep what is not read yet.
+/// A worker, and topics that keep what is not read yet.
 struct Queue {
     given: Scenario,
     topics: BTreeMap<Partition, VecDeque<Record>>,
@@ -24,15 +24,24 @@ struct Queue {
 }
 
 impl Queue {
-    fn of(policy: Policy) -> Self {
+    /// Events for one endpoint.
+    fn of(policy: &Policy) -> Self {
+        Self::with(settings(), &["acme".to_owned()], policy)
+    }
+
+    /// Events for these merchants in turn, with an endpoint each.
+    fn with(settings: Settings, merchants: &[String], policy: &Policy) -> Self {
         let mut given = Scenario::with(Settings {
             lane_records: 500,
             longest_parking: LONGEST_PARKING,
             hold: HoldBounds { records: 1_000, bytes: 1 << 24 },
-            ..settings()
+            ..settings
         });
-        given.know(merchant("acme", vec![endpoint("main", policy)]));
-        let fresh = (0..EVENTS).map(|at| given.record(completions(0), offset(at), "acme", |_| ()));
+        for name in merchants {
+            given.know(merchant(name, vec![endpoint("main", policy.clone())]));
+        }
+        let names = merchants.iter().cycle().take(EVENTS).enumerate();
+        let fresh = names.map(|(at, name)| given.record(completions(0), offset(at), name, |_| ()));
         let topics = BTreeMap::from([(completions(0), fresh.collect())]);
         Self { given, topics, running: Vec::new(), delivered: 0, routed: 0 }
     }
@@ -67,7 +76,8 @@ impl Queue {
             self.routed += 1;
             let partition = Partition { source: Source::Grade(grade), index: 0 };
             let (envelope, at) = (route.envelope.clone(), offset(self.routed));
-            let record = given.record(partition, at, "acme", |own| *own = envelope);
+            let merchant = String::from_utf8(route.content.key.clone().unwrap().to_vec()).unwrap();
+            let record = given.record(partition, at, &merchant, |own| *own = envelope);
             self.topics.entry(partition).or_default().push_back(record);
         }
     }
@@ -91,7 +101,7 @@ fn offset(at: usize) -> Offset {
 #[test]
 fn events_for_a_limited_endpoint_are_all_delivered_in_about_their_number_by_the_rate() {
     let rate = Rate::parse(50.0, Some(50.0));
-    let mut queue = Queue::of(Policy { rate, max_in_flight: 1_000, ..policy(&[5]) });
+    let mut queue = Queue::of(&Policy { rate, max_in_flight: 1_000, ..policy(&[5]) });
     queue.deliver_within(seconds(EVENTS as u64 / 50 * 13 / 10));
     assert!(queue.routed <= 4 * EVENTS, "{} routes for {EVENTS} events", queue.routed);
 }
@@ -99,7 +109,7 @@ fn events_for_a_limited_endpoint_are_all_delivered_in_about_their_number_by_the_
 #[test]
 fn events_of_an_endpoint_that_hung_are_delivered_soon_after_the_longest_parking() {
     for hung in [20, 300] {
-        let mut queue = Queue::of(policy(&[5, 15, 30, 120, 120, 120]));
+        let mut queue = Queue::of(&policy(&[5, 15, 30, 120, 120, 120]));
         while queue.given.now < START + seconds(hung) {
             queue.step(true);
         }
@@ -112,7 +122,25 @@ fn events_of_an_endpoint_that_hung_are_delivered_soon_after_the_longest_parking(
 
 #[test]
 fn events_of_an_endpoint_of_which_nothing_is_known_wait_no_longer_than_they_take() {
-    let mut queue = Queue::of(policy(&[5]));
+    let mut queue = Queue::of(&policy(&[5]));
     queue.deliver_within(seconds(EVENTS as u64 / 100));
     assert!(queue.routed <= 10 * EVENTS, "{} routes for {EVENTS} events", queue.routed);
+}
+
+#[test]
+fn a_flood_of_a_class_is_worked_off_at_the_pace_of_its_slots() {
+    let class = |name: &str, reserved, most| Class {
+        name: name.to_owned(),
+        reserved,
+        most,
+        method: Method::Fair,
+    };
+    let classes = vec![class("bulk", 0, 4), class("gold", 4, 8)];
+    let merchants: Vec<String> = (0..1_000).map(|at| format!("bulk-{at}")).collect();
+    let settings = Settings { max_in_flight: 8, max_suspects: 8, classes, ..settings() };
+    let mut queue = Queue::with(settings, &merchants, &policy(&[5]));
+    // Four at a time, each for a step, and as long again for waves of which not all can be held.
+    let alone = STEP.as_millis() * EVENTS as u64 / 4;
+    queue.deliver_within(Span::from_millis(2 * alone));
+    assert!(queue.routed <= 3 * EVENTS, "{} routes for {EVENTS} events", queue.routed);
 }

@@ -112,9 +112,9 @@ fn what_endpoints_that_hang_cannot_take_in_time_is_parked_for_as_long_as_it_will
     }
     assert_eq!(parked.len(), 300);
     let on = |delay| parked.iter().filter(|to| to.to == Destination::Grade(grade(delay))).count();
-    // One attempt a second is assumed of each of ten slots, and 21 wait already: 15 s is right for who
-    // waits 7.5 s or more.
-    assert_eq!([5, 15, 30].map(on), [53, 75, 172]);
+    // One attempt a second is assumed of each of ten slots: a hundred keep them busy from 5 s until
+    // 15 s, and 150 until 30 s.
+    assert_eq!([5, 15, 30].map(on), [100, 150, 50]);
 }
 
 #[test]
