@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-isolation bench-directory fmt lint
+.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-against bench-engine bench-isolation bench-directory fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -43,6 +43,14 @@ net: ## whether the tests would notice: known mistakes, one at a time; ONLY=name
 bench: ## deliveries per second beside a bare HTTP client; writes target/bench/summary.json
 	@tools/setup build kafka
 	cargo bench --bench delivery
+
+bench-against: ## the same, each drain beside that of the worker of another revision; REV=HEAD~1
+	@tools/setup build kafka
+	@tools/bench-against "$(REV)"
+
+bench-engine: ## what an event costs the engine with few lanes and with a million; writes target/bench/engine.json
+	@tools/setup build
+	cargo bench --bench engine
 
 bench-isolation: ## what healthy merchants feel of others; writes target/bench/isolation.json
 	@tools/setup build kafka

@@ -11,6 +11,7 @@
 mod support;
 
 mod bare;
+mod bare_loop;
 mod events;
 mod publisher;
 mod runs;
@@ -37,6 +38,9 @@ struct Arguments {
     /// Measures only the latency, while so many events a second are published
     #[arg(long)]
     rate: Option<f64>,
+    /// Another build of the program, whose drains are measured beside ours
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
     /// One drain more, under `perf`, with its hottest functions
     #[arg(long)]
     perf: bool,
@@ -54,6 +58,8 @@ enum Role {
     Receiver,
     /// Posts to the receiver for a while
     Bare { address: String, in_flight: usize, seconds: u64 },
+    /// Posts what comes into a topic
+    BareLoop { bootstrap: String, topic: String, address: String, in_flight: usize },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -62,6 +68,9 @@ fn main() -> anyhow::Result<()> {
         Some(Role::Receiver) => receiver::serve(),
         Some(Role::Bare { address, in_flight, seconds }) => {
             bare::run(&address, in_flight, Duration::from_secs(seconds))
+        }
+        Some(Role::BareLoop { bootstrap, topic, address, in_flight }) => {
+            bare_loop::run(&bootstrap, &topic, &address, in_flight)
         }
         None => measure(&arguments),
     }
@@ -77,8 +86,9 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or_default();
         eprintln!("run {run} of {}, load average {load}", arguments.runs);
-        bench.ratio(64, &mut summary)?;
-        bench.ratio(256, &mut summary)?;
+        for in_flight in [64, 256] {
+            bench.ratio(in_flight, arguments.against.as_deref(), &mut summary)?;
+        }
     }
     for _ in 0..drains {
         bench.full_load(&mut summary)?;

@@ -7,8 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use paynotify::kafka::TopicNames;
+
 use super::{
     bare,
+    bare_loop::BareLoop,
     publisher::Publisher,
     support::{
         kafka::fast_broker,
@@ -33,6 +36,8 @@ const FILLING_LINGER: &str = "20";
 const ORDINARY_LINGER: &str = "5";
 /// How long events are published at half load.
 const LIVE_TIME: Duration = Duration::from_secs(6);
+/// Attempts at a time while latency is measured.
+const LIVE_IN_FLIGHT: usize = 256;
 /// Events that open connections before latency is measured.
 const WARM: u64 = 2_000;
 /// How long a drain may take.
@@ -67,8 +72,14 @@ impl Bench {
         Ok(Self { bootstrap, receiver, events, directory, profile: BTreeMap::new() })
     }
 
-    /// The bare client, a drain, and a drain with the attempts log, one after the other.
-    pub fn ratio(&mut self, in_flight: usize, summary: &mut Summary) -> anyhow::Result<()> {
+    /// The bare client, a drain, and a drain with the attempts log, one after the other; each drain
+    /// beside that of another build of the program, if there is one.
+    pub fn ratio(
+        &mut self,
+        in_flight: usize,
+        against: Option<&Path>,
+        summary: &mut Summary,
+    ) -> anyhow::Result<()> {
         self.receiver.reset()?;
         let bare_cpu = bare::spawn(self.receiver.address(), in_flight, BARE)?;
         let came = self.receiver.stats()?;
@@ -77,9 +88,19 @@ impl Bench {
         summary.add(format!("bare_cpu_s_per_million_{in_flight}"), "s", bare_cpu);
         summary.add(format!("bare_per_second_{in_flight}"), "requests/s", bare);
         for (attempts_log, suffix) in [(false, ""), (true, "_attempts_log")] {
-            let plan =
-                Plan { prefix: FILLED, path: DRAIN, new_group: true, in_flight, attempts_log };
+            let plan = Plan { attempts_log, ..drain_plan(in_flight) };
             let drained = self.drain(plan, |_| Ok(()))?;
+            if let Some(other) = against {
+                let other = self.drain(Plan { program: Some(other), ..plan }, |_| Ok(()))?;
+                let ratio = drained.per_second / other.per_second;
+                let cpu = drained.cpu.total / other.cpu.total;
+                eprintln!(
+                    "{in_flight}{suffix}: {:.0}/s of the other, ratio {ratio:.3}, processor time {cpu:.3}",
+                    other.per_second
+                );
+                summary.add(format!("against_drain_ratio_{in_flight}{suffix}"), "of other", ratio);
+                summary.add(format!("against_cpu_ratio_{in_flight}{suffix}"), "of other", cpu);
+            }
             let (rate, ratio) = (drained.per_second, drained.per_second / bare);
             eprintln!("{in_flight}{suffix}: {rate:.0}/s, bare {bare:.0}/s, ratio {ratio:.2}");
             let mut add = |name: &str, unit, value| {
@@ -109,24 +130,45 @@ impl Bench {
         let (mut worker, mut publisher) = self.warm()?;
         let count = self.events;
         publisher.fill(count)?;
-        let stats = self.until(&mut worker, |stats| stats.count >= count)?;
+        let stats = self.until(|stats| stats.count >= count, || worker.check())?;
         worker.stop()?;
         eprintln!("published and delivered at once: {:.0}/s", per_second(&stats));
         summary.add(FULL_LOAD, "deliveries/s", per_second(&stats));
         Ok(())
     }
 
-    /// From publish to acknowledgement while events come at this rate.
+    /// From publish to acknowledgement while events come at this rate, and the same of a bare loop.
     pub fn latency(&mut self, rate: f64, summary: &mut Summary) -> anyhow::Result<()> {
+        let bare = self.bare_latency(rate)?;
         let (mut worker, mut publisher) = self.warm()?;
         let count = publisher.pace(rate, LIVE_TIME)?;
-        let stats = self.until(&mut worker, |stats| stats.count >= count)?;
+        let stats = self.until(|stats| stats.count >= count, || worker.check())?;
         worker.stop()?;
-        eprintln!("{rate:.0}/s: p50 {} µs, p99 {} µs", stats.p50_us, stats.p99_us);
+        eprintln!(
+            "{rate:.0}/s: p50 {} µs, p99 {} µs; bare loop {} and {} µs",
+            stats.p50_us, stats.p99_us, bare.p50_us, bare.p99_us
+        );
         summary.add("latency_load_per_second", "events/s", rate);
-        summary.add("latency_p50_ms", "ms", as_f64(stats.p50_us) / 1_000.0);
-        summary.add("latency_p99_ms", "ms", as_f64(stats.p99_us) / 1_000.0);
+        let all = [("p50", stats.p50_us, bare.p50_us), ("p99", stats.p99_us, bare.p99_us)];
+        for (name, ours, bare) in all.map(|(name, ours, bare)| (name, as_f64(ours), as_f64(bare))) {
+            summary.add(format!("latency_{name}_ms"), "ms", ours / 1_000.0);
+            summary.add(format!("bare_loop_latency_{name}_ms"), "ms", bare / 1_000.0);
+            summary.add(format!("latency_{name}_ratio"), "of bare loop", ours / bare);
+        }
         Ok(())
+    }
+
+    fn bare_latency(&mut self, rate: f64) -> anyhow::Result<Stats> {
+        self.receiver.reset()?;
+        let topic = TopicNames::new(PACED).completions();
+        let address = self.receiver.address();
+        let mut bare = BareLoop::start(&self.bootstrap, &topic, address, LIVE_IN_FLIGHT)?;
+        let mut publisher = Publisher::new(&self.bootstrap, PACED, ORDINARY_LINGER)?;
+        publisher.fill(WARM)?;
+        self.until(|stats| stats.count >= WARM, || bare.check())?;
+        self.receiver.reset()?;
+        let count = publisher.pace(rate, LIVE_TIME)?;
+        self.until(|stats| stats.count >= count, || bare.check())
     }
 
     /// A worker that has opened its connections, and its publisher; nothing is counted yet.
@@ -136,13 +178,14 @@ impl Bench {
             prefix: PACED,
             path: LIVE,
             new_group: false,
-            in_flight: 256,
+            in_flight: LIVE_IN_FLIGHT,
             attempts_log: true,
+            program: None,
         };
         let mut worker = self.start(plan)?;
         let mut publisher = Publisher::new(&self.bootstrap, PACED, ORDINARY_LINGER)?;
         publisher.fill(WARM)?;
-        self.until(&mut worker, |stats| stats.count >= WARM)?;
+        self.until(|stats| stats.count >= WARM, || worker.check())?;
         self.receiver.reset()?;
         Ok((worker, publisher))
     }
@@ -169,13 +212,7 @@ impl Bench {
     /// A drain under `perf`, and its hottest functions.
     pub fn perf(&mut self) -> anyhow::Result<()> {
         let data = self.directory.join("perf.data");
-        let plan = Plan {
-            prefix: FILLED,
-            path: DRAIN,
-            new_group: true,
-            in_flight: 64,
-            attempts_log: false,
-        };
+        let plan = drain_plan(64);
         let mut recorder = None;
         let record = |pid: u32| {
             let mut command = Command::new("perf");
@@ -203,11 +240,11 @@ impl Bench {
     ) -> anyhow::Result<Drained> {
         self.receiver.reset()?;
         let mut worker = self.start(plan)?;
-        self.until(&mut worker, |stats| stats.count > 0)?;
+        self.until(|stats| stats.count > 0, || worker.check())?;
         let before = Cpu::of(worker.pid())?;
         begun(worker.pid())?;
         let events = self.events;
-        let stats = self.until(&mut worker, |stats| stats.count >= events)?;
+        let stats = self.until(|stats| stats.count >= events, || worker.check())?;
         let cpu = Cpu::of(worker.pid())?.since(&before);
         let rss_mib = process::peak_mib(worker.pid())?;
         worker.stop()?;
@@ -221,11 +258,11 @@ impl Bench {
         worker::start(plan, &self.bootstrap, self.receiver.address(), &self.directory)
     }
 
-    /// Looks at the receiver until `enough`.
+    /// Looks at the receiver until `enough`, and whether who delivers lives.
     fn until(
         &mut self,
-        worker: &mut Worker,
         enough: impl Fn(&Stats) -> bool,
+        mut lives: impl FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<Stats> {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -233,11 +270,23 @@ impl Bench {
             if enough(&stats) {
                 return Ok(stats);
             }
-            worker.check()?;
+            lives()?;
             let count = stats.count;
             anyhow::ensure!(Instant::now() < deadline, "only {count} requests in {DEADLINE:?}");
             time::pause(Duration::from_millis(20));
         }
+    }
+}
+
+/// A new group that drains the filled topic.
+fn drain_plan(in_flight: usize) -> Plan<'static> {
+    Plan {
+        prefix: FILLED,
+        path: DRAIN,
+        new_group: true,
+        in_flight,
+        attempts_log: false,
+        program: None,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Plan<'a> {
     pub in_flight: usize,
     /// `attempts_log.enabled`.
     pub attempts_log: bool,
+    /// Another build of the program than that of the benchmark.
+    pub program: Option<&'a Path>,
 }
 
 /// Starts a worker, whose files are kept in `directory`.
@@ -32,7 +34,7 @@ pub fn start(
     receiver: SocketAddr,
     directory: &Path,
 ) -> anyhow::Result<Worker> {
-    let Plan { prefix, path, new_group, in_flight, attempts_log } = plan;
+    let Plan { prefix, path, new_group, in_flight, attempts_log, program } = plan;
     let group = if new_group { time::now_us() } else { 0 };
     let merchants = directory.join("merchants.jsonl");
     events::write_directory(&merchants, receiver, path)?;
@@ -48,5 +50,8 @@ pub fn start(
         GRADES,
         merchants.display(),
     );
-    Worker::start(&text, directory)
+    match program {
+        Some(program) => Worker::start_other(program, &text, directory),
+        None => Worker::start(&text, directory),
+    }
 }

@@ -25,8 +25,8 @@ const LOAD: Duration = Duration::from_secs(15);
 const GRADES: [&str; 3] = ["5s", "15s", "1m"];
 /// Deliveries that hang end after this.
 const TIMEOUT: &str = "3s";
-/// What draining may take beyond that.
-const DRAIN: Duration = Duration::from_secs(60);
+/// What draining may take beyond the longest parking.
+const DRAIN: Duration = Duration::from_secs(90);
 /// How long anything else may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Events a second that may be more than can be delivered: if not, half as many more are tried.

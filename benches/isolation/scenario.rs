@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::{
     support::{
-        receiver::{FAIL, HANG, LIVE},
+        receiver::{FAIL, HANG, LIVE, REMOTE},
         topics::PARTITIONS,
     },
     traffic::MERCHANTS,
@@ -23,7 +23,8 @@ pub enum Scenario {
     HangWithQueue,
     /// All of one partition fail.
     PartitionFails,
-    /// One class floods while another, with a reserve, is steady.
+    /// One class floods while another, with a reserve, is steady. Its endpoints are remote: where they
+    /// answer at once, few slots are all of these two processors.
     BulkFloods,
 }
 
@@ -66,7 +67,7 @@ impl Scenario {
             Self::HangTenPercent if of_partition % 10 == 5 => HANG,
             Self::HangWithQueue if merchant == Self::QUEUED => HANG,
             Self::PartitionFails if merchant % u64::from(PARTITIONS.unsigned_abs()) == 3 => FAIL,
-            Self::BulkFloods if Self::is_bulk(merchant) => "/bulk",
+            Self::BulkFloods if Self::is_bulk(merchant) => REMOTE,
             _ => LIVE,
         }
     }

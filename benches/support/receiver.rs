@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     process::{Child, ChildStdin, Command, Stdio},
     rc::Rc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -34,6 +35,9 @@ pub const DRAIN: &str = "/drain";
 pub const HANG: &str = "/hang";
 /// Requests to this one are answered by 500 then.
 pub const FAIL: &str = "/fail";
+/// Requests to this one are answered after so long, as by a server that is somewhere else.
+pub const REMOTE: &str = "/remote";
+const REMOTE_TIME: Duration = Duration::from_millis(20);
 
 const FAILURE: &[u8] = b"HTTP/1.1 500 Sick\r\ncontent-length: 0\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -251,6 +255,9 @@ async fn converse(mut stream: TcpStream, seen: Rc<RefCell<Seen>>) {
             Ok(_) => {}
         }
         while let Some((head, end)) = request(&buffer) {
+            if head.strip_prefix("POST ").is_some_and(|path| path.starts_with(REMOTE)) {
+                tokio::time::sleep(REMOTE_TIME).await;
+            }
             let answer = seen.borrow_mut().answer(head);
             buffer.drain(..end);
             // Without one the client hangs, until it goes away.

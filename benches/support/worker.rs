@@ -1,4 +1,4 @@
-//! A worker process: `paynotify worker` of the same profile as the benchmark.
+//! A worker process: `paynotify worker`, of the same profile as the benchmark unless told otherwise.
 
 use std::{
     fs::{self, File},
@@ -20,10 +20,15 @@ pub struct Worker {
 impl Worker {
     /// Starts a worker with this configuration, whose files are kept in `directory`.
     pub fn start(config: &str, directory: &Path) -> anyhow::Result<Self> {
+        Self::start_other(Path::new(env!("CARGO_BIN_EXE_paynotify")), config, directory)
+    }
+
+    /// The same of another build of the program.
+    pub fn start_other(program: &Path, config: &str, directory: &Path) -> anyhow::Result<Self> {
         let file = directory.join("paynotify.toml");
         fs::write(&file, config)?;
         let log = File::create(directory.join("worker.log"))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paynotify"));
+        let mut command = Command::new(program);
         // One broker is no safe place for topics, and safe enough here.
         command.args(["worker", "--first-start", "earliest", "--allow-unsafe", "--config"]);
         command.arg(file).stdout(log.try_clone()?).stderr(log);
