@@ -71,11 +71,16 @@ impl Engine {
         }
     }
 
-    /// Whether what came back from a grade may go there again in this millisecond.
+    /// Whether what came back from a grade may go there again in this millisecond. Endpoints under
+    /// suspicion are not waited for: there are always some, and others' retries stand behind them.
     fn may_put_back(&mut self, now: Timestamp, place: Place) -> bool {
         let soonest = self.settings.ladder.smallest().delay();
-        self.lanes.wants_slots_as(place.lane).is_none()
-            || self.lanes.backlog(place.lane).may_send_away(now, soonest)
+        match self.lanes.wants_slots_as(place.lane) {
+            Some(Trust::Warm | Trust::Cold) => {
+                self.lanes.backlog(place.lane).may_send_away(now, soonest)
+            }
+            Some(Trust::Suspect) | None => true,
+        }
     }
 
     fn balance_later(&mut self, now: Timestamp, partitions: Vec<Partition>) {

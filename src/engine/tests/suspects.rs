@@ -118,6 +118,21 @@ fn what_endpoints_that_hang_cannot_take_in_time_is_parked_for_as_long_as_it_will
 }
 
 #[test]
+fn what_comes_back_for_endpoints_that_hang_makes_way_at_once() {
+    let (mut given, names) = hanging();
+    for name in names.iter().cycle().take(100) {
+        given.read(completions(0), name);
+    }
+    for route in std::mem::take(&mut given.routes) {
+        given.routed(&route);
+        given.return_route(&route);
+    }
+    given.pass(seconds(5));
+    let again = given.routes.len();
+    assert!(again > 50, "{again}: others' retries may stand behind them");
+}
+
+#[test]
 fn what_one_endpoint_at_its_cap_cannot_take_is_no_wait_of_the_others_under_suspicion() {
     let mut given = ten_for_suspects();
     given.know(merchant("greedy", vec![endpoint("main", one_at_a_time())]));
