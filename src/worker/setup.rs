@@ -355,10 +355,7 @@ async fn load_directory(
         None => follow::topic(kafka.clone(), topics.merchants(), settings.rules()?, stop).await?,
     };
     loop {
-        let update = tokio::select! {
-            update = updates.recv() => update.ok_or_else(|| Error::Directory(name.clone()))?,
-            () = stop.cancelled() => return Err(Error::Stopped),
-        };
+        let update = next_update(&mut updates, stop, &name).await?;
         shown.health.beat();
         if known.endpoints.apply(known.engine, update, known.now) {
             break;
@@ -373,6 +370,19 @@ async fn load_directory(
     Ok(updates)
 }
 
+async fn next_update(
+    updates: &mut mpsc::Receiver<Update>,
+    stop: &CancellationToken,
+    directory: &str,
+) -> Result<Update, Error> {
+    tokio::select! {
+        // What follows a file ends when the worker is to stop: that is no fault of the directory.
+        biased;
+        () = stop.cancelled() => Err(Error::Stopped),
+        update = updates.recv() => update.ok_or_else(|| Error::Directory(directory.to_owned())),
+    }
+}
+
 /// Runs something that blocks for a bounded time; gives up waiting when asked to stop.
 pub(super) async fn blocking<T: Send + 'static>(
     stop: &CancellationToken,
@@ -381,5 +391,28 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::select! {
         done = tokio::task::spawn_blocking(work) => done.map_err(|_| Error::Stopped),
         () = stop.cancelled() => Err(Error::Stopped),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_directory_whose_follower_ended_because_the_worker_is_to_stop_is_no_fault() {
+        for stopped in [true, false].into_iter().cycle().take(100) {
+            let (sender, mut updates) = mpsc::channel(1);
+            let stop = CancellationToken::new();
+            if stopped {
+                stop.cancel();
+            }
+            drop(sender);
+            let ended = next_update(&mut updates, &stop, "merchants.jsonl").await;
+            match ended {
+                Err(Error::Stopped) => assert!(stopped),
+                Err(Error::Directory(name)) => assert!(!stopped, "{name}"),
+                other => panic!("{:?}", other.map(drop)),
+            }
+        }
     }
 }
