@@ -26,6 +26,8 @@ use super::{
 
 const FILLED: &str = "bench";
 const PACED: &str = "bench-live";
+/// The bare loop has a topic of its own: a worker would find there what it has never committed.
+const PACED_BARE: &str = "bench-live-bare";
 /// How long the bare client runs.
 const BARE: Duration = Duration::from_secs(5);
 /// Name of the figure of which half is half load.
@@ -65,6 +67,7 @@ impl Bench {
         let bootstrap = fast_broker().bootstrap();
         topics::create(&bootstrap, FILLED, &worker::GRADES)?;
         topics::create(&bootstrap, PACED, &worker::GRADES)?;
+        topics::create(&bootstrap, PACED_BARE, &worker::GRADES)?;
         eprintln!("filling a topic with {events} events");
         Publisher::new(&bootstrap, FILLED, FILLING_LINGER)?.fill(events)?;
         let receiver = Receiver::start()?;
@@ -160,10 +163,10 @@ impl Bench {
 
     fn bare_latency(&mut self, rate: f64) -> anyhow::Result<Stats> {
         self.receiver.reset()?;
-        let topic = TopicNames::new(PACED).completions();
+        let topic = TopicNames::new(PACED_BARE).completions();
         let address = self.receiver.address();
         let mut bare = BareLoop::start(&self.bootstrap, &topic, address, LIVE_IN_FLIGHT)?;
-        let mut publisher = Publisher::new(&self.bootstrap, PACED, ORDINARY_LINGER)?;
+        let mut publisher = Publisher::new(&self.bootstrap, PACED_BARE, ORDINARY_LINGER)?;
         publisher.fill(WARM)?;
         self.until(|stats| stats.count >= WARM, || bare.check())?;
         self.receiver.reset()?;
