@@ -5,10 +5,12 @@ use crate::{
     model::{Span, Timestamp},
 };
 
-/// So many attempts of theirs may begin in a millisecond,
+/// What waits of theirs begins over so many milliseconds, evenly: when hundreds are due at a time,
+/// those that are well would have to wait until the processors are through with all of them.
+const SPREAD: usize = 50;
+/// At most so many may begin in one,
 const AT_ONCE: usize = 8;
-/// or one for so many of their slots. When thousands fail or end at a time, those that are well would
-/// have to wait until the processors are through with all of them.
+/// or one for so many of their slots.
 const SLOTS_FOR_ONE: usize = 64;
 
 /// Counts, and how many began of late.
@@ -69,6 +71,7 @@ impl Suspects {
 
     fn is_spent(&self, now: Timestamp) -> bool {
         let (at, count) = self.begun;
-        at == now && count >= AT_ONCE.max(self.limit / SLOTS_FOR_ONE)
+        let most = AT_ONCE.max(self.limit / SLOTS_FOR_ONE);
+        at == now && count >= (self.startable + count).div_ceil(SPREAD).min(most)
     }
 }

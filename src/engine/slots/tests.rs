@@ -248,20 +248,27 @@ fn while_attempts_trickle_reserves_that_nobody_wants_keep_nobody_from_them() {
 }
 
 #[test]
-fn a_large_part_for_suspects_lets_more_of_them_begin_at_once() {
-    for (limit, at_once) in [(8, 8), (512, 8), (640, 10), (6_400, 100)] {
+fn suspects_begin_over_fifty_milliseconds_and_a_few_in_each_at_most() {
+    let few = [(2, 1), (50, 1), (51, 2), (300, 6), (10_000, 8)];
+    let few = few.map(|(waiting, at_once)| (waiting, 512, at_once));
+    for (waiting, limit, at_once) in [&few[..], &[(10_000, 640, 10), (10_000, 6_400, 100)]].concat()
+    {
         let mut slots = Slots::new(2 * limit, limit, &[Class::standard()]);
+        // The lane itself is one that waits for good.
         with(&mut slots, &[(0, Trust::Suspect)]);
-        for later in 0..3 {
-            let now = NOW + Span::from_millis(later);
-            let mut begun = 0;
-            while slots.next(now).is_some() {
-                slots.begun(Trust::Suspect, now);
-                begun += 1;
-            }
-            assert_eq!(begun, at_once, "of {limit}");
-            assert_eq!(slots.next_suspects(now), Some(now + Span::from_millis(1)));
-            assert_eq!(slots.next_suspects(now), None, "told already");
+        let demand = |in_flight, startable| Demand { in_flight, startable };
+        slots.add(id(0), Trust::Suspect, demand(0, waiting - 1));
+        let mut begun = 0;
+        while slots.next(NOW).is_some() {
+            slots.begun(Trust::Suspect, NOW);
+            slots.subtract(id(0), Trust::Suspect, demand(0, 1));
+            slots.add(id(0), Trust::Suspect, demand(1, 0));
+            begun += 1;
         }
+        assert_eq!(begun, at_once, "of {waiting} that wait, with {limit} slots");
+        let next = NOW + Span::from_millis(1);
+        assert_eq!(slots.next_suspects(NOW), Some(next));
+        assert_eq!(slots.next_suspects(NOW), None, "told already");
+        assert!(slots.next(next).is_some());
     }
 }

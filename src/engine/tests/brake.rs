@@ -55,7 +55,7 @@ fn when_endpoints_answer_again_everything_goes_on() {
         given.answer(attempt.id, 500);
     }
     assert!(!given.engine.status(given.now, 0).braked.attempts, "an answer is an answer");
-    given.pass(Span::from_millis(10));
+    given.pass(Span::from_millis(50));
     assert_eq!(given.attempts.len(), 30);
 }
 
