@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-against bench-engine bench-isolation bench-directory fmt lint
+.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-against bench-engine bench-allocations bench-group bench-isolation bench-ladder bench-directory profile fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,7 +40,7 @@ net: ## whether the tests would notice: known mistakes, one at a time; ONLY=name
 	@tools/setup build kafka
 	@tools/net
 
-bench: ## deliveries per second beside a bare HTTP client; writes target/bench/summary.json
+bench: ## deliveries per second, under several loads, beside a bare HTTP client; writes target/bench/summary.json
 	@tools/setup build kafka
 	cargo bench --bench delivery
 
@@ -52,13 +52,29 @@ bench-engine: ## what an event costs the engine with few lanes and with a millio
 	@tools/setup build
 	cargo bench --bench engine
 
+bench-allocations: ## how many allocations a delivery takes; writes target/bench/allocations.json
+	@tools/setup build kafka
+	cargo bench --bench allocations
+
+bench-group: ## cold start, two workers beside each other, rebalances under load; writes target/bench/group.json
+	@tools/setup build kafka
+	cargo bench --bench group
+
 bench-isolation: ## what healthy merchants feel of others; writes target/bench/isolation.json
 	@tools/setup build kafka
 	cargo bench --bench isolation
 
+bench-ladder: ## ten million records that wait, retries beside a million; writes target/bench/ladder.json
+	@tools/setup build kafka
+	cargo bench --bench ladder
+
 bench-directory: ## a directory of a million merchants; writes target/bench/directory.json
 	@tools/setup build kafka
 	cargo bench --bench directory
+
+profile: ## where a worker's processor time goes while it drains a topic; draws target/profile/flame.svg
+	@tools/setup build kafka profile
+	@tools/profile
 
 fmt: ## format the sources
 	cargo fmt --all

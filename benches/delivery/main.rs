@@ -4,7 +4,7 @@
 //! time and memory are its alone, the others by executing this binary again with a role. Every
 //! ratio is of two measurements seconds apart, since other load on the machine moves both.
 //!
-//! Writes `target/bench/summary.json` and prints where the worker's processor time goes.
+//! Writes `target/bench/summary.json` and prints which threads of the worker take the processors.
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
@@ -12,18 +12,19 @@ mod support;
 
 mod bare;
 mod bare_loop;
-mod events;
-mod publisher;
 mod runs;
-mod worker;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
 use self::{
     runs::{Bench, FULL_LOAD},
-    support::{receiver, summary::Summary},
+    support::{
+        receiver,
+        summary::Summary,
+        workload::{MANY_MERCHANTS, ONE_MERCHANT, Workload},
+    },
 };
 
 /// Measures delivery from a real Kafka.
@@ -32,18 +33,21 @@ struct Arguments {
     /// Repetitions of every measurement
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Events in the filled topic: many, so that growing the memory at the start counts little
+    /// Events in a filled topic: many, so that growing the memory at the start counts little
     #[arg(long, default_value_t = 300_000)]
     events: u64,
+    /// Measures only the drains whose names begin with one of these, such as 64 or `256_tls`
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    only: Vec<String>,
     /// Measures only the latency, while so many events a second are published
     #[arg(long)]
     rate: Option<f64>,
     /// Another build of the program, whose drains are measured beside ours
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
-    /// One drain more, under `perf`, with its hottest functions
-    #[arg(long)]
-    perf: bool,
+    /// Only one drain, under `perf`, whose samples go to this file
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// What cargo says to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -55,9 +59,9 @@ struct Arguments {
 #[derive(Debug, Clone, Subcommand)]
 enum Role {
     /// Answers 200 to everything and counts
-    Receiver,
+    Receiver { certificate: Option<PathBuf> },
     /// Posts to the receiver for a while
-    Bare { address: String, in_flight: usize, seconds: u64 },
+    Bare(bare::Arguments),
     /// Posts what comes into a topic
     BareLoop { bootstrap: String, topic: String, address: String, in_flight: usize },
 }
@@ -65,10 +69,8 @@ enum Role {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.role {
-        Some(Role::Receiver) => receiver::serve(),
-        Some(Role::Bare { address, in_flight, seconds }) => {
-            bare::run(&address, in_flight, Duration::from_secs(seconds))
-        }
+        Some(Role::Receiver { certificate }) => receiver::serve(certificate.as_deref()),
+        Some(Role::Bare(arguments)) => bare::run(&arguments),
         Some(Role::BareLoop { bootstrap, topic, address, in_flight }) => {
             bare_loop::run(&bootstrap, &topic, &address, in_flight)
         }
@@ -81,34 +83,44 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     fs::create_dir_all(&directory)?;
     let mut summary = Summary::default();
     let mut bench = Bench::prepare(&directory, arguments.events)?;
+    if let Some(samples) = &arguments.profile {
+        return bench.profile(samples);
+    }
     let drains = if arguments.rate.is_some() { 0 } else { arguments.runs };
     for run in 1..=drains {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or_default();
         eprintln!("run {run} of {}, load average {load}", arguments.runs);
-        for in_flight in [64, 256] {
-            bench.ratio(in_flight, arguments.against.as_deref(), &mut summary)?;
+        for workload in Workload::all().filter(|one| arguments.wants(one.name)) {
+            bench.ratio(workload, arguments.against.as_deref(), &mut summary)?;
         }
     }
-    for _ in 0..drains {
-        bench.full_load(&mut summary)?;
+    if arguments.only.is_empty() {
+        for _ in 0..drains {
+            bench.full_load(&mut summary)?;
+        }
+        let half = || summary.median(FULL_LOAD).unwrap_or_default() / 2.0;
+        let rate = arguments.rate.unwrap_or_else(half);
+        for _ in 0..arguments.runs {
+            bench.latency(rate, &mut summary)?;
+        }
     }
-    let half = || summary.median(FULL_LOAD).unwrap_or_default() / 2.0;
-    let rate = arguments.rate.unwrap_or_else(half);
-    for _ in 0..arguments.runs {
-        bench.latency(rate, &mut summary)?;
+    let cost = |name| summary.median(&format!("cpu_s_per_million_{name}"));
+    if let Some((many, one)) = cost(MANY_MERCHANTS).zip(cost(ONE_MERCHANT)) {
+        summary.add("cpu_ratio_100000_merchants", "of one", many / one);
     }
     summary.print();
-    if drains > 0 {
-        bench.print_profile();
-    }
-    if arguments.perf {
-        bench.perf()?;
-    }
+    bench.print_threads();
     let path = directory.join("summary.json");
     fs::write(&path, summary.json())?;
     println!("\nwritten to {}", path.display());
     Ok(())
+}
+
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| name.starts_with(wanted.as_str()))
+    }
 }
 
 /// `target/bench`.

@@ -1,7 +1,7 @@
 //! The measurements.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -12,19 +12,20 @@ use paynotify::kafka::TopicNames;
 use super::{
     bare,
     bare_loop::BareLoop,
-    publisher::Publisher,
     support::{
+        events::Events,
         kafka::fast_broker,
+        plan::{self, Plan},
         process::{self, Cpu},
+        publisher::Publisher,
         receiver::{DRAIN, LIVE, Receiver, Stats},
         summary::Summary,
         time, topics,
         worker::Worker,
+        workload::Workload,
     },
-    worker::{self, Plan},
 };
 
-const FILLED: &str = "bench";
 const PACED: &str = "bench-live";
 /// The bare loop has a topic of its own: a worker would find there what it has never committed.
 const PACED_BARE: &str = "bench-live-bare";
@@ -38,20 +39,23 @@ const FILLING_LINGER: &str = "20";
 const ORDINARY_LINGER: &str = "5";
 /// How long events are published at half load.
 const LIVE_TIME: Duration = Duration::from_secs(6);
-/// Attempts at a time while latency is measured.
-const LIVE_IN_FLIGHT: usize = 256;
+/// What is sent how while latency is measured.
+const LIVE_WORKLOAD: Workload =
+    Workload { name: "live", in_flight: 256, attempts_log: true, ..Workload::USUAL };
 /// Events that open connections before latency is measured.
 const WARM: u64 = 2_000;
 /// How long a drain may take.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Broker, receiver and a filled topic.
+/// Broker, receiver and filled topics.
 pub struct Bench {
     bootstrap: String,
     receiver: Receiver,
+    /// How many are published of the usual size.
     events: u64,
+    filled: BTreeSet<Events>,
     directory: PathBuf,
-    profile: BTreeMap<String, f64>,
+    by_thread: BTreeMap<String, f64>,
 }
 
 /// What a drain cost.
@@ -62,67 +66,66 @@ struct Drained {
 }
 
 impl Bench {
-    /// Starts everything and fills the topic.
+    /// Starts everything.
     pub fn prepare(directory: &Path, events: u64) -> anyhow::Result<Self> {
         let bootstrap = fast_broker().bootstrap();
-        topics::create(&bootstrap, FILLED, &worker::GRADES)?;
-        topics::create(&bootstrap, PACED, &worker::GRADES)?;
-        topics::create(&bootstrap, PACED_BARE, &worker::GRADES)?;
-        eprintln!("filling a topic with {events} events");
-        Publisher::new(&bootstrap, FILLED, FILLING_LINGER)?.fill(events)?;
-        let receiver = Receiver::start()?;
-        let directory = directory.to_owned();
-        Ok(Self { bootstrap, receiver, events, directory, profile: BTreeMap::new() })
+        topics::create(&bootstrap, PACED, &plan::GRADES)?;
+        topics::create(&bootstrap, PACED_BARE, &plan::GRADES)?;
+        let receiver = Receiver::start_secured(directory)?;
+        let (directory, filled) = (directory.to_owned(), BTreeSet::new());
+        Ok(Self { bootstrap, receiver, events, filled, directory, by_thread: BTreeMap::new() })
     }
 
-    /// The bare client, a drain, and a drain with the attempts log, one after the other; each drain
-    /// beside that of another build of the program, if there is one.
+    /// The bare client, then a drain, beside that of another build of the program, if there is one.
     pub fn ratio(
         &mut self,
-        in_flight: usize,
+        workload: Workload,
         against: Option<&Path>,
         summary: &mut Summary,
     ) -> anyhow::Result<()> {
+        let name = workload.name;
+        self.fill(workload.events)?;
         self.receiver.reset()?;
-        let bare_cpu = bare::spawn(self.receiver.address(), in_flight, BARE)?;
+        let bare_cpu = bare::spawn(&self.receiver, workload, BARE)?;
         let came = self.receiver.stats()?;
         let bare = per_second(&came);
-        let bare_cpu = bare_cpu * 1e6 / as_f64(came.count);
-        summary.add(format!("bare_cpu_s_per_million_{in_flight}"), "s", bare_cpu);
-        summary.add(format!("bare_per_second_{in_flight}"), "requests/s", bare);
-        for (attempts_log, suffix) in [(false, ""), (true, "_attempts_log")] {
-            let plan = Plan { attempts_log, ..drain_plan(in_flight) };
-            let drained = self.drain(plan, |_| Ok(()))?;
-            if let Some(other) = against {
-                let other = self.drain(Plan { program: Some(other), ..plan }, |_| Ok(()))?;
-                let ratio = drained.per_second / other.per_second;
-                let cpu = drained.cpu.total / other.cpu.total;
-                eprintln!(
-                    "{in_flight}{suffix}: {:.0}/s of the other, ratio {ratio:.3}, processor time {cpu:.3}",
-                    other.per_second
-                );
-                summary.add(format!("against_drain_ratio_{in_flight}{suffix}"), "of other", ratio);
-                summary.add(format!("against_cpu_ratio_{in_flight}{suffix}"), "of other", cpu);
+        let drained = self.drain(workload, None, |_| Ok(()))?;
+        let (rate, ratio) = (drained.per_second, drained.per_second / bare);
+        eprintln!("{name}: {rate:.0}/s, bare {bare:.0}/s, ratio {ratio:.2}");
+        let mut add = |figure: &str, unit, value| {
+            summary.add(format!("{figure}_{name}"), unit, value);
+        };
+        let requests = workload.requests(workload.events.count(self.events));
+        add("bare_cpu_s_per_million", "s", bare_cpu * 1e6 / as_f64(came.count));
+        add("bare_per_second", "requests/s", bare);
+        add("drain_per_second", "deliveries/s", rate);
+        add("drain_ratio", "of bare", ratio);
+        add("rss_mib", "MiB", drained.rss_mib);
+        add("cpu_s_per_million", "s", drained.cpu.total * 1e6 / as_f64(requests));
+        if let Some(other) = against {
+            let other = self.drain(workload, Some(other), |_| Ok(()))?;
+            let ratio = rate / other.per_second;
+            let cpu = drained.cpu.total / other.cpu.total;
+            let other = other.per_second;
+            eprintln!("{name}: {other:.0}/s of the other, ratio {ratio:.3}, cpu {cpu:.3}");
+            add("against_drain_ratio", "of other", ratio);
+            add("against_cpu_ratio", "of other", cpu);
+        }
+        if name == Workload::USUAL.name {
+            for (thread, seconds) in &drained.cpu.by_thread {
+                *self.by_thread.entry(thread.clone()).or_default() += seconds;
             }
-            let (rate, ratio) = (drained.per_second, drained.per_second / bare);
-            eprintln!("{in_flight}{suffix}: {rate:.0}/s, bare {bare:.0}/s, ratio {ratio:.2}");
-            let mut add = |name: &str, unit, value| {
-                summary.add(format!("{name}_{in_flight}{suffix}"), unit, value);
-            };
-            add("drain_per_second", "deliveries/s", rate);
-            add("drain_ratio", "of bare", ratio);
-            let millions = as_f64(self.events) / 1e6;
-            let cpu = drained.cpu.total / millions;
-            if in_flight == 64 && !attempts_log {
-                summary.add("rss_mib", "MiB", drained.rss_mib);
-                summary.add("cpu_s_per_million", "s", cpu);
-                for (thread, seconds) in &drained.cpu.by_thread {
-                    *self.profile.entry(thread.clone()).or_default() += seconds;
-                }
-            } else {
-                summary.add(format!("rss_mib_{in_flight}{suffix}"), "MiB", drained.rss_mib);
-                summary.add(format!("cpu_s_per_million_{in_flight}{suffix}"), "s", cpu);
-            }
+        }
+        Ok(())
+    }
+
+    /// Fills a topic, once.
+    fn fill(&mut self, events: Events) -> anyhow::Result<()> {
+        if self.filled.insert(events) {
+            let (prefix, count) = (events.prefix(), events.count(self.events));
+            topics::create(&self.bootstrap, &prefix, &plan::GRADES)?;
+            eprintln!("filling {prefix} with {count} events");
+            Publisher::new(&self.bootstrap, &prefix, events, FILLING_LINGER)?.fill(count)?;
         }
         Ok(())
     }
@@ -164,9 +167,9 @@ impl Bench {
     fn bare_latency(&mut self, rate: f64) -> anyhow::Result<Stats> {
         self.receiver.reset()?;
         let topic = TopicNames::new(PACED_BARE).completions();
-        let address = self.receiver.address();
-        let mut bare = BareLoop::start(&self.bootstrap, &topic, address, LIVE_IN_FLIGHT)?;
-        let mut publisher = Publisher::new(&self.bootstrap, PACED_BARE, ORDINARY_LINGER)?;
+        let (address, in_flight) = (self.receiver.address(), LIVE_WORKLOAD.in_flight);
+        let mut bare = BareLoop::start(&self.bootstrap, &topic, address, in_flight)?;
+        let mut publisher = self.publisher(PACED_BARE)?;
         publisher.fill(WARM)?;
         self.until(|stats| stats.count >= WARM, || bare.check())?;
         self.receiver.reset()?;
@@ -177,34 +180,44 @@ impl Bench {
     /// A worker that has opened its connections, and its publisher; nothing is counted yet.
     fn warm(&mut self) -> anyhow::Result<(Worker, Publisher)> {
         self.receiver.reset()?;
+        let workload = LIVE_WORKLOAD;
         let plan = Plan {
             prefix: PACED,
+            grades: &plan::GRADES,
             path: LIVE,
             new_group: false,
-            in_flight: LIVE_IN_FLIGHT,
-            attempts_log: true,
+            workload,
             program: None,
+            admin: plan::ANY_PORT,
         };
         let mut worker = self.start(plan)?;
-        let mut publisher = Publisher::new(&self.bootstrap, PACED, ORDINARY_LINGER)?;
+        let mut publisher = self.publisher(PACED)?;
         publisher.fill(WARM)?;
         self.until(|stats| stats.count >= WARM, || worker.check())?;
         self.receiver.reset()?;
         Ok((worker, publisher))
     }
 
-    /// Where the worker's processor time went, by thread.
-    pub fn print_profile(&self) {
-        let all: f64 = self.profile.values().sum();
+    /// A publisher of what is paced.
+    fn publisher(&self, prefix: &str) -> anyhow::Result<Publisher> {
+        Publisher::new(&self.bootstrap, prefix, LIVE_WORKLOAD.events, ORDINARY_LINGER)
+    }
+
+    /// Where the worker's processor time went, by thread, if it was measured.
+    pub fn print_threads(&self) {
+        let all: f64 = self.by_thread.values().sum();
+        if all == 0.0 {
+            return;
+        }
         println!("\nthe worker's processor time at 64 in flight, by thread");
-        let mut threads: Vec<_> = self.profile.iter().collect();
+        let mut threads: Vec<_> = self.by_thread.iter().collect();
         threads.sort_by(|(_, one), (_, other)| other.total_cmp(one));
         for (thread, seconds) in threads {
             let meaning = match thread.as_str() {
                 "tokio-rt-worker" => "the worker loop, requests and their signatures",
                 "kafka-consumer" => "takes records out of librdkafka",
                 "kafka-committer" => "commits",
-                "producer pollin" => "answers of the producers",
+                "kafka-producer" => "answers of the producers",
                 name if name.starts_with("rdk:") => "librdkafka: fetching, parsing, producing",
                 _ => "",
             };
@@ -212,53 +225,62 @@ impl Bench {
         }
     }
 
-    /// A drain under `perf`, and its hottest functions.
-    pub fn perf(&mut self) -> anyhow::Result<()> {
-        let data = self.directory.join("perf.data");
-        let plan = drain_plan(64);
+    /// A drain under `perf`: few samples, since each holds a piece of the stack, without which the
+    /// callers of what was optimised away would be guessed.
+    pub fn profile(&mut self, samples: &Path) -> anyhow::Result<()> {
         let mut recorder = None;
         let record = |pid: u32| {
             let mut command = Command::new("perf");
-            command.args(["record", "-q", "-F", "999", "-g", "-p", &pid.to_string(), "-o"]);
-            recorder = Some(command.arg(&data).spawn()?);
+            command.args(["record", "--quiet", "--event", "cpu-clock", "--freq", "499"]);
+            command.args(["--call-graph", "dwarf,16384", "--pid", &pid.to_string(), "--output"]);
+            recorder = Some(command.arg(samples).spawn()?);
             Ok(())
         };
-        self.drain(plan, record)?;
+        self.fill(Workload::USUAL.events)?;
+        self.drain(Workload::USUAL, None, record)?;
         if let Some(mut recorder) = recorder {
-            recorder.wait()?;
+            let status = recorder.wait()?;
+            anyhow::ensure!(status.success(), "perf ended with {status}");
         }
-        let mut report = Command::new("perf");
-        report.args(["report", "--stdio", "--no-children", "-g", "none", "-i"]).arg(&data);
-        let text = String::from_utf8_lossy(&report.output()?.stdout).into_owned();
-        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-        println!("\nhottest functions");
-        lines.take(50).for_each(|line| println!("{}", line.trim_end()));
         Ok(())
     }
 
+    /// A new group drains the topic of the workload.
     fn drain(
         &mut self,
-        plan: Plan<'_>,
+        workload: Workload,
+        program: Option<&Path>,
         begun: impl FnOnce(u32) -> anyhow::Result<()>,
     ) -> anyhow::Result<Drained> {
         self.receiver.reset()?;
+        let (prefix, admin) = (workload.events.prefix(), plan::ANY_PORT);
+        let plan = Plan {
+            prefix: &prefix,
+            grades: &plan::GRADES,
+            path: DRAIN,
+            new_group: true,
+            workload,
+            program,
+            admin,
+        };
         let mut worker = self.start(plan)?;
         self.until(|stats| stats.count > 0, || worker.check())?;
         let before = Cpu::of(worker.pid())?;
         begun(worker.pid())?;
-        let events = self.events;
-        let stats = self.until(|stats| stats.count >= events, || worker.check())?;
+        let requests = workload.requests(workload.events.count(self.events));
+        let stats = self.until(|stats| stats.count >= requests, || worker.check())?;
         let cpu = Cpu::of(worker.pid())?.since(&before);
         let rss_mib = process::peak_mib(worker.pid())?;
         worker.stop()?;
         let after = self.receiver.stats()?;
-        anyhow::ensure!(after.count == events, "{} requests for {events} events", after.count);
-        anyhow::ensure!(after.signed == events, "only {} requests were signed", after.signed);
+        anyhow::ensure!(after.count == requests, "{} requests, not {requests}", after.count);
+        let signed = if workload.signed { requests } else { 0 };
+        anyhow::ensure!(after.signed == signed, "{} requests were signed", after.signed);
         Ok(Drained { per_second: per_second(&stats), cpu, rss_mib })
     }
 
     fn start(&self, plan: Plan<'_>) -> anyhow::Result<Worker> {
-        worker::start(plan, &self.bootstrap, self.receiver.address(), &self.directory)
+        plan::start(plan, &self.bootstrap, &self.receiver, &self.directory)
     }
 
     /// Looks at the receiver until `enough`, and whether who delivers lives.
@@ -278,18 +300,6 @@ impl Bench {
             anyhow::ensure!(Instant::now() < deadline, "only {count} requests in {DEADLINE:?}");
             time::pause(Duration::from_millis(20));
         }
-    }
-}
-
-/// A new group that drains the filled topic.
-fn drain_plan(in_flight: usize) -> Plan<'static> {
-    Plan {
-        prefix: FILLED,
-        path: DRAIN,
-        new_group: true,
-        in_flight,
-        attempts_log: false,
-        program: None,
     }
 }
 

@@ -71,7 +71,7 @@ impl Writer {
     pub fn publish(&mut self, number: u64) -> anyhow::Result<()> {
         let (sent_us, event) = (time::now_us(), self.events);
         self.events += 1;
-        let value = publish::event(event, &format!("m_{number}"), sent_us);
+        let value = publish::event(event, &format!("m_{number}"), sent_us, publish::SIZE);
         self.send(&self.names.completions(), number, &value)?;
         self.producer.poll(Duration::ZERO);
         Ok(())

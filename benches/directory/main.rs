@@ -3,7 +3,6 @@
 //!
 //! Writes `target/bench/directory.json`.
 
-mod admin;
 mod entries;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the other benchmarks use the rest")]
@@ -19,9 +18,9 @@ use clap::{Parser, Subcommand};
 use serde_json::json;
 
 use self::{
-    admin::Admin,
     entries::{GRADES, State, Writer},
     support::{
+        admin::Admin,
         kafka::fast_broker,
         process,
         receiver::{self, Receiver},
@@ -71,7 +70,7 @@ struct Loaded {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.role {
-        Some(Role::Receiver) => receiver::serve(),
+        Some(Role::Receiver) => receiver::serve(None),
         None => measure(arguments.merchants),
     }
 }

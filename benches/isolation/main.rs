@@ -52,7 +52,7 @@ enum Role {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.role {
-        Some(Role::Receiver) => receiver::serve(),
+        Some(Role::Receiver) => receiver::serve(None),
         None => measure(&arguments),
     }
 }

@@ -105,7 +105,7 @@ impl Publisher {
 
     fn publish(&mut self, merchant: u64) -> anyhow::Result<()> {
         let key = format!("m_{merchant}");
-        let value = publish::event(self.next, &key, time::now_us());
+        let value = publish::event(self.next, &key, time::now_us(), publish::SIZE);
         let index = i32::try_from(merchant % u64::from(PARTITIONS.unsigned_abs()))?;
         let record = BaseRecord::to(&self.topic).partition(index).key(&key).payload(&value);
         publish::send(&self.producer, record)?;

@@ -4,10 +4,15 @@
 #[allow(dead_code, unused_imports, reason = "the tests use more of it")]
 pub mod kafka;
 
+pub mod admin;
+pub mod events;
+pub mod plan;
 pub mod process;
 pub mod publish;
+pub mod publisher;
 pub mod receiver;
 pub mod summary;
 pub mod time;
 pub mod topics;
 pub mod worker;
+pub mod workload;

@@ -9,8 +9,8 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-/// Bytes of an event.
-const SIZE: usize = 500;
+/// Bytes of an event, where nothing else is said.
+pub const SIZE: usize = 500;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A producer as a payment service would have it.
@@ -49,14 +49,14 @@ pub fn flush(producer: &BaseProducer) -> anyhow::Result<()> {
     producer.flush(DEADLINE).context("the broker takes all records")
 }
 
-/// Event `number` of this merchant, published at `sent_us`.
-pub fn event(number: u64, merchant: &str, sent_us: i64) -> String {
+/// Event `number` of this merchant, published at `sent_us`, of so many bytes.
+pub fn event(number: u64, merchant: &str, sent_us: i64, bytes: usize) -> String {
     let at = jiff::Timestamp::from_microsecond(sent_us).unwrap_or_default();
     let mut value = format!(
         r#"{{"id":"evt_{sent_us}_{number}","type":"payment.completed","timestamp":"{at:.3}","merchant_id":"{merchant}","data":{{"amount":"12.50","currency":"EUR","note":""#
     );
     let end = "\"}}";
-    let padding = SIZE.saturating_sub(value.len() + end.len());
+    let padding = bytes.saturating_sub(value.len() + end.len());
     let _ = write!(value, "{:.<padding$}{end}", "");
     value
 }

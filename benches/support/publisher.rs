@@ -4,23 +4,26 @@ use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseProducer, BaseRecord};
 
-use super::{
-    events,
-    support::{publish, time},
-};
+use super::{events::Events, publish, time};
 
 /// A publisher as a payment service would have it.
 pub struct Publisher {
     producer: BaseProducer,
     topic: String,
+    events: Events,
     next: u64,
 }
 
 impl Publisher {
-    /// A publisher to the completions topic of `prefix`.
-    pub fn new(bootstrap: &str, prefix: &str, linger: &str) -> anyhow::Result<Self> {
+    /// A publisher of these events to the completions topic of `prefix`.
+    pub fn new(
+        bootstrap: &str,
+        prefix: &str,
+        events: Events,
+        linger: &str,
+    ) -> anyhow::Result<Self> {
         let producer = publish::producer(bootstrap, linger)?;
-        Ok(Self { producer, topic: prefix.to_owned(), next: 0 })
+        Ok(Self { producer, topic: prefix.to_owned(), events, next: 0 })
     }
 
     /// Publishes `count` as fast as the broker takes them.
@@ -52,8 +55,9 @@ impl Publisher {
     }
 
     fn publish(&mut self) -> anyhow::Result<()> {
-        let (key, value) = events::event(self.next, time::now_us());
-        publish::send(&self.producer, BaseRecord::to(&self.topic).key(&key).payload(&value))?;
+        let (partition, key, value) = self.events.event(self.next, time::now_us());
+        let record = BaseRecord::to(&self.topic).partition(partition).key(&key).payload(&value);
+        publish::send(&self.producer, record)?;
         self.next += 1;
         Ok(())
     }

@@ -1,14 +1,18 @@
-//! A receiver that costs as little as it can: one thread, HTTP/1.1 by hand, 200 at once.
+//! A receiver that costs as little as it can: one thread, HTTP/1.1 by hand, 200 at once. Where it is
+//! given a directory for its certificate, it speaks TLS at another port too.
 //!
 //! `GET /stats` tells what came since `GET /reset`; from `GET /sick` to `GET /heal` some paths are not
 //! answered, or with 500. All of these are for the benchmark.
 
 use std::{
     cell::RefCell,
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,11 +20,15 @@ use anyhow::Context as _;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpSocket},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
-use super::time;
+use super::{time, topics::PARTITIONS};
 
 /// Requests to this path are measured from publish to answer.
 pub const LIVE: &str = "/live";
@@ -35,6 +43,10 @@ pub const DRAIN: &str = "/drain";
 pub const HANG: &str = "/hang";
 /// Requests to this one are answered by 500 then.
 pub const FAIL: &str = "/fail";
+/// Of requests to this one, three of ten are answered by 500: by event and attempt, whoever asks.
+pub const STORM: &str = "/storm";
+/// Of requests to this one it is known how long none came for a partition.
+pub const TIMED: &str = "/timed";
 /// Requests to this one are answered after so long, as by a server that is somewhere else.
 pub const REMOTE: &str = "/remote";
 const REMOTE_TIME: Duration = Duration::from_millis(20);
@@ -42,9 +54,11 @@ const REMOTE_TIME: Duration = Duration::from_millis(20);
 const FAILURE: &[u8] = b"HTTP/1.1 500 Sick\r\ncontent-length: 0\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-/// The process, its address, and a connection for questions. It ends when this is dropped.
+/// The process, its addresses, and a connection for questions. It ends when this is dropped.
 pub struct Receiver {
     address: SocketAddr,
+    /// That of TLS, and the certificate to trust.
+    secured: Option<(SocketAddr, PathBuf)>,
     child: Child,
     stdin: Option<ChildStdin>,
     questions: BufReader<std::net::TcpStream>,
@@ -71,20 +85,49 @@ pub struct Stats {
     pub p99_us: u64,
 }
 
+/// By partition.
+pub type Gaps = [i64; PARTITIONS as usize];
+
 impl Receiver {
     /// Starts the process.
     pub fn start() -> anyhow::Result<Self> {
+        Self::begin(None)
+    }
+
+    /// Starts the process with TLS beside; its certificate is written into this directory.
+    pub fn start_secured(directory: &Path) -> anyhow::Result<Self> {
+        Self::begin(Some(directory.join("receiver.pem")))
+    }
+
+    fn begin(certificate: Option<PathBuf>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("receiver").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("receiver").args(&certificate).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("stdout is piped")?;
         BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().context("the receiver says its address")?;
+        let mut addresses = line.split_whitespace().map(str::parse);
+        let mut next = || addresses.next().context("the receiver says its addresses");
+        let address: SocketAddr = next()??;
+        let secured = certificate.map(|certificate| anyhow::Ok((next()??, certificate)));
         let questions = std::net::TcpStream::connect(address)?;
         questions.set_nodelay(true)?;
         let stdin = child.stdin.take();
-        Ok(Self { address, child, stdin, questions: BufReader::new(questions) })
+        let secured = secured.transpose()?;
+        Ok(Self { address, secured, child, stdin, questions: BufReader::new(questions) })
+    }
+
+    /// Scheme, host and port of its URLs.
+    pub fn base(&self, tls: bool) -> String {
+        match &self.secured {
+            Some((address, _)) if tls => format!("https://{address}"),
+            _ => format!("http://{}", self.address),
+        }
+    }
+
+    /// The certificate to trust, if it speaks TLS.
+    pub fn certificate(&self) -> Option<&Path> {
+        self.secured.as_ref().map(|(_, certificate)| certificate.as_path())
     }
 
     /// Where it listens.
@@ -106,6 +149,12 @@ impl Receiver {
     /// Forgets which events were acknowledged, for others with the same numbers.
     pub fn forget(&mut self) -> anyhow::Result<()> {
         self.ask("/forget").map(drop)
+    }
+
+    /// How long none came for each partition since the last reset, in microseconds, at most.
+    pub fn gaps(&mut self) -> anyhow::Result<Gaps> {
+        let body = self.ask("/gaps")?;
+        serde_json::from_slice(&body).context("the receiver tells its gaps")
     }
 
     /// Makes some paths fail, or well again.
@@ -140,8 +189,8 @@ impl Drop for Receiver {
     }
 }
 
-/// The process itself: says its address on stdout and ends with its stdin.
-pub fn serve() -> anyhow::Result<()> {
+/// The process itself: says its addresses on stdout and ends with its stdin.
+pub fn serve(certificate: Option<&Path>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (gone, end) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -150,20 +199,51 @@ pub fn serve() -> anyhow::Result<()> {
     });
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        // One that is refused is asked for again after a second.
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(([127, 0, 0, 1], 0).into())?;
-        let listener = socket.listen(BACKLOG)?;
-        println!("{}", listener.local_addr()?);
         let seen = Rc::new(RefCell::new(Seen::new()?));
+        let (plain, secured) = (listen()?, listen()?);
+        let acceptor = certificate.map(acceptor).transpose()?;
+        println!("{} {}", plain.local_addr()?, secured.local_addr()?);
         let accept = async {
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((stream, _)) = plain.accept().await {
+                let _ = stream.set_nodelay(true);
                 tokio::task::spawn_local(converse(stream, Rc::clone(&seen)));
             }
         };
-        tokio::select! { () = accept => {}, _ = end => {} }
+        let accept_secured = async {
+            let Some(acceptor) = acceptor else { return std::future::pending().await };
+            while let Ok((stream, _)) = secured.accept().await {
+                let _ = stream.set_nodelay(true);
+                let (acceptor, seen) = (acceptor.clone(), Rc::clone(&seen));
+                tokio::task::spawn_local(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        converse(stream, seen).await;
+                    }
+                });
+            }
+        };
+        tokio::select! { () = accept => {}, () = accept_secured => {}, _ = end => {} }
         Ok(())
     })
+}
+
+fn listen() -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    // One that is refused is asked for again after a second.
+    socket.listen(BACKLOG)
+}
+
+/// TLS with a new certificate, which is written into this file.
+fn acceptor(certificate: &Path) -> anyhow::Result<TlsAcceptor> {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    fs::write(certificate, own.cert.pem())?;
+    let key =
+        PrivateKeyDer::try_from(own.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.into()], key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 struct Seen {
@@ -172,12 +252,21 @@ struct Seen {
     /// By number of the event.
     acknowledged: Vec<bool>,
     sick: bool,
+    /// By partition: when the last request came, and the longest time without.
+    last: Gaps,
+    gaps: Gaps,
 }
 
 impl Seen {
     fn new() -> anyhow::Result<Self> {
-        let delays = Histogram::new_with_bounds(1, 600_000_000, 3)?;
-        Ok(Self { stats: Stats::default(), delays, acknowledged: Vec::new(), sick: false })
+        Ok(Self {
+            stats: Stats::default(),
+            delays: Histogram::new_with_bounds(1, 600_000_000, 3)?,
+            acknowledged: Vec::new(),
+            sick: false,
+            last: Gaps::default(),
+            gaps: Gaps::default(),
+        })
     }
 
     /// What to send back, if anything.
@@ -189,11 +278,21 @@ impl Seen {
             if self.sick && path.starts_with(FAIL) {
                 return Some(FAILURE.to_vec());
             }
+            if path.starts_with(STORM) && fails_in_a_storm(head) {
+                return Some(FAILURE.to_vec());
+            }
+            if path.starts_with(TIMED) {
+                self.time(path);
+            }
             self.record(head);
             return Some(ANSWER.to_vec());
         }
         if head.starts_with("GET /stats") {
             return Some(self.tell());
+        }
+        if head.starts_with("GET /gaps") {
+            (0..self.gaps.len()).for_each(|partition| self.time_of(partition, false));
+            return Some(answer_with(&self.gaps));
         }
         match head.split(' ').nth(1) {
             Some("/sick") => self.sick = true,
@@ -205,17 +304,31 @@ impl Seen {
             _ => {
                 self.stats = Stats { acknowledged: self.stats.acknowledged, ..Stats::default() };
                 self.delays.reset();
+                (self.gaps, self.last) = (Gaps::default(), [time::now_us(); PARTITIONS as usize]);
             }
         }
         Some(ANSWER.to_vec())
+    }
+
+    /// A request for the merchant of this path came.
+    fn time(&mut self, path: &str) {
+        let number = path.split(' ').next().and_then(|path| path.rsplit_once("m_")?.1.parse().ok());
+        self.time_of(number.unwrap_or(0) % self.gaps.len(), true);
+    }
+
+    fn time_of(&mut self, partition: usize, came: bool) {
+        let now = time::now_us();
+        self.gaps[partition] = self.gaps[partition].max(now - self.last[partition]);
+        if came {
+            self.last[partition] = now;
+        }
     }
 
     fn tell(&mut self) -> Vec<u8> {
         self.stats.live = self.delays.len();
         self.stats.p50_us = self.delays.value_at_quantile(0.5);
         self.stats.p99_us = self.delays.value_at_quantile(0.99);
-        let body = serde_json::to_string(&self.stats).unwrap_or_default();
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+        answer_with(&self.stats)
     }
 
     fn record(&mut self, head: &str) {
@@ -245,8 +358,20 @@ impl Seen {
     }
 }
 
-async fn converse(mut stream: TcpStream, seen: Rc<RefCell<Seen>>) {
-    let _ = stream.set_nodelay(true);
+fn answer_with(body: &impl Serialize) -> Vec<u8> {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// Three of ten, spread over events and attempts by Fibonacci hashing.
+fn fails_in_a_storm(head: &str) -> bool {
+    let (_, number) = header(head, "webhook-id: ").and_then(time::published).unwrap_or_default();
+    let attempt: u64 =
+        header(head, "paynotify-attempt: ").and_then(|text| text.parse().ok()).unwrap_or(0);
+    (number * 31 + attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (3 << 32) / 10
+}
+
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Rc<RefCell<Seen>>) {
     let mut buffer = Vec::with_capacity(4_096);
     loop {
         // A client that goes away ends the conversation, whatever it had begun.
