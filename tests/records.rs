@@ -154,16 +154,6 @@ async fn a_topic_or_partition_that_is_not_there_refuses_the_record() {
 }
 
 #[tokio::test]
-async fn what_is_on_its_way_when_a_producer_is_dropped_is_answered_as_not_written() {
-    let nowhere = ClientSettings { bootstrap_servers: "127.0.0.1:1".to_owned(), ..client() };
-    let (producer, mut answers) = Producer::new(&nowhere).unwrap();
-    producer.send(&record(7, "absent", "k", Some(b"v"))).unwrap();
-    drop(producer);
-    let answer = answer(&mut answers).await;
-    assert!(answer.token == 7 && answer.result.is_err(), "{answer:?}");
-}
-
-#[tokio::test]
 async fn answers_that_nobody_takes_hold_back_new_records_and_are_never_lost() {
     let topic = topic("bounded", 1, &[]).await;
     let (producer, mut answers) = Producer::new(&client()).unwrap();

@@ -217,7 +217,7 @@ impl Bench {
                 "tokio-rt-worker" => "the worker loop, requests and their signatures",
                 "kafka-consumer" => "takes records out of librdkafka",
                 "kafka-committer" => "commits",
-                "kafka-producer" => "answers of the producers",
+                "producer pollin" => "answers of the producers",
                 name if name.starts_with("rdk:") => "librdkafka: fetching, parsing, producing",
                 _ => "",
             };

@@ -1,7 +1,5 @@
 //! Writes records and tells what the broker said about each; a second flavour only tries.
 
-mod polled;
-
 use std::{
     marker::PhantomData,
     sync::{
@@ -17,16 +15,16 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use self::polled::Polled;
 use super::{
     ClientSettings, Error, client,
     error::{is_fatal, is_silence},
     login::Login,
+    open,
 };
 use crate::{
     engine::RouteFailure,
@@ -111,7 +109,7 @@ impl SendError {
 
 /// An idempotent producer with a bounded number of records on their way, each answered once.
 pub struct Producer<T: Send + Sync + 'static = u64> {
-    inner: Polled<Answers<T>>,
+    inner: ThreadedProducer<Answers<T>>,
     answers: mpsc::Sender<Delivered<T>>,
     fatal: Arc<AtomicBool>,
 }
@@ -125,7 +123,7 @@ impl<T: Clone + Send + Sync + 'static> Producer<T> {
         let context = Answers { fatal: Arc::clone(&fatal), login, tokens: PhantomData };
         let mut config = settings.producer()?;
         config.set("queue.buffering.max.messages", IN_FLIGHT.to_string());
-        let inner = Polled::new(&config, context)?;
+        let inner = open::client("producer", &config, context)?;
         Ok((Self { inner, answers, fatal }, receiver))
     }
 
@@ -182,7 +180,7 @@ impl<T: Clone + Send + Sync + 'static> Producer<T> {
 
 /// A producer whose records may be dropped: for the delivery log.
 pub struct Log {
-    inner: Polled<Dropped>,
+    inner: ThreadedProducer<Dropped>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -196,7 +194,7 @@ impl Log {
         config.set("linger.ms", "50");
         config.set("batch.size", "131072");
         let context = Dropped { count: Arc::clone(&dropped), login: settings.login() };
-        let inner = Polled::new(&config, context)?;
+        let inner = open::client("producer", &config, context)?;
         Ok(Self { inner, dropped })
     }
 
