@@ -22,7 +22,7 @@ use self::support::{
     plan::{self, Plan},
     publisher::Publisher,
     receiver::{self, DRAIN, Receiver},
-    time, topics,
+    stage, time, topics,
     workload::Workload,
 };
 
@@ -56,9 +56,7 @@ fn count() -> anyhow::Result<ExitCode> {
 }
 
 fn measure() -> anyhow::Result<()> {
-    let mut directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    directory.set_file_name("bench");
-    fs::create_dir_all(&directory)?;
+    let directory = stage::directory()?;
     let bootstrap = fast_broker().bootstrap();
     let mut receiver = Receiver::start()?;
     for events in EVENTS {

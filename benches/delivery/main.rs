@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 use self::{
     runs::{Bench, FULL_LOAD},
     support::{
-        receiver,
+        receiver, stage,
         summary::Summary,
         workload::{MANY_MERCHANTS, ONE_MERCHANT, Workload},
     },
@@ -79,8 +79,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(arguments: &Arguments) -> anyhow::Result<()> {
-    let directory = output_directory();
-    fs::create_dir_all(&directory)?;
+    let directory = stage::directory()?;
     let mut summary = Summary::default();
     let mut bench = Bench::prepare(&directory, arguments.events)?;
     if let Some(samples) = &arguments.profile {
@@ -121,11 +120,4 @@ impl Arguments {
     fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|wanted| name.starts_with(wanted.as_str()))
     }
-}
-
-/// `target/bench`.
-fn output_directory() -> PathBuf {
-    let mut directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    directory.set_file_name("bench");
-    directory
 }

@@ -10,21 +10,17 @@ mod support;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use serde_json::json;
 
 use self::{
     entries::{GRADES, State, Writer},
     support::{
-        admin::Admin,
-        kafka::fast_broker,
-        process,
-        receiver::{self, Receiver},
-        time,
+        admin::Admin, kafka::fast_broker, process, receiver::Receiver, role::Role, stage, time,
         worker::Worker,
     },
 };
@@ -49,13 +45,6 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What a process of this binary is instead of the benchmark itself.
-#[derive(Debug, Clone, Subcommand)]
-enum Role {
-    /// Answers 200 to everything and counts
-    Receiver,
-}
-
 /// A worker that has read its directory.
 struct Loaded {
     worker: Worker,
@@ -70,16 +59,14 @@ struct Loaded {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.role {
-        Some(Role::Receiver) => receiver::serve(None),
+        Some(role) => role.play(),
         None => measure(arguments.merchants),
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 fn measure(merchants: u64) -> anyhow::Result<()> {
-    let mut directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    directory.set_file_name("bench");
-    fs::create_dir_all(&directory)?;
+    let directory = stage::directory()?;
     let bootstrap = fast_broker().bootstrap();
     let mut receiver = Receiver::start()?;
 

@@ -10,20 +10,20 @@ mod support;
 use std::{
     collections::BTreeSet,
     fs,
-    path::PathBuf,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 use self::support::{
     admin::Admin,
-    kafka::fast_broker,
     plan::{self, Plan},
     publisher::Publisher,
-    receiver::{self, DRAIN, Receiver, TIMED},
+    receiver::{DRAIN, TIMED},
+    role::Role,
+    stage::Stage,
     summary::Summary,
     time,
     topics::{self, PARTITIONS},
@@ -54,19 +54,7 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What a process of this binary is instead of the benchmark itself.
-#[derive(Debug, Clone, Subcommand)]
-enum Role {
-    /// Answers 200 to everything and counts
-    Receiver,
-}
-
-/// Broker, receiver, and where files go.
-struct Bench {
-    bootstrap: String,
-    receiver: Receiver,
-    directory: PathBuf,
-}
+struct Bench(Stage);
 
 /// A worker and its admin server.
 struct Member {
@@ -77,18 +65,13 @@ struct Member {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.role {
-        Some(Role::Receiver) => receiver::serve(None),
+        Some(role) => role.play(),
         None => measure(&arguments),
     }
 }
 
 fn measure(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    directory.set_file_name("bench");
-    fs::create_dir_all(&directory)?;
-    let bootstrap = fast_broker().bootstrap();
-    let receiver = Receiver::start()?;
-    let mut bench = Bench { bootstrap, receiver, directory: directory.clone() };
+    let mut bench = Bench(Stage::set()?);
     let mut summary = Summary::default();
     bench.topics("group-filled")?;
     bench.publisher("group-filled")?.fill(FILLED)?;
@@ -99,21 +82,17 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         bench.two_alike(&mut summary)?;
     }
     bench.rebalances(arguments, &mut summary)?;
-    summary.print();
-    let path = directory.join("group.json");
-    fs::write(&path, summary.json())?;
-    println!("\nwritten to {}", path.display());
-    Ok(())
+    bench.0.tell("group.json", &summary)
 }
 
 impl Bench {
     /// From the start of the process until the first request.
     fn cold_start(&mut self, summary: &mut Summary) -> anyhow::Result<()> {
-        self.receiver.reset()?;
+        self.0.receiver.reset()?;
         let begun = time::now_us();
         let mut member = self.join("group-filled", DRAIN, true, 1)?;
         let first = self.until(DEADLINE, &mut [&mut member], |bench| {
-            let stats = bench.receiver.stats()?;
+            let stats = bench.0.receiver.stats()?;
             Ok((stats.count > 0).then_some(stats.first_us))
         })?;
         member.worker.stop()?;
@@ -129,11 +108,11 @@ impl Bench {
         let mut one = self.join(&prefix, DRAIN, false, 1)?;
         let mut other = self.join(&prefix, DRAIN, false, 2)?;
         self.settled(&mut [&mut one, &mut other])?;
-        self.receiver.reset()?;
+        self.0.receiver.reset()?;
         publisher.fill(FILLED)?;
         // Before the first of them runs dry.
         self.until(DEADLINE, &mut [&mut one, &mut other], |bench| {
-            Ok((bench.receiver.stats()?.count >= FILLED / 2).then_some(()))
+            Ok((bench.0.receiver.stats()?.count >= FILLED / 2).then_some(()))
         })?;
         let series = "paynotify_attempts_total{outcome=\"delivered\",reason=\"none\"}";
         let delivered = [one.admin.metric(series)?, other.admin.metric(series)?];
@@ -160,14 +139,14 @@ impl Bench {
             anyhow::Ok(())
         });
         for _ in 0..arguments.runs {
-            self.receiver.reset()?;
+            self.0.receiver.reset()?;
             let before = owned(&[&one, &other]);
             let mut third = self.join(prefix, TIMED, false, 3)?;
             self.settled(&mut [&mut one, &mut other, &mut third])?;
             time::pause(AFTERMATH);
             let between = owned(&[&one, &other]);
             self.tell_gaps("join", &before, &between, summary)?;
-            self.receiver.reset()?;
+            self.0.receiver.reset()?;
             third.worker.stop()?;
             self.settled(&mut [&mut one, &mut other])?;
             time::pause(AFTERMATH);
@@ -187,7 +166,7 @@ impl Bench {
         after: &BTreeSet<(usize, i32)>,
         summary: &mut Summary,
     ) -> anyhow::Result<()> {
-        let gaps = self.receiver.gaps()?;
+        let gaps = self.0.receiver.gaps()?;
         let stayed: BTreeSet<i32> = before.intersection(after).map(|(_, index)| *index).collect();
         for (index, gap) in (0..).zip(gaps) {
             let kind = if stayed.contains(&index) { "stays" } else { "moves" };
@@ -197,11 +176,11 @@ impl Bench {
     }
 
     fn topics(&self, prefix: &str) -> anyhow::Result<()> {
-        topics::create(&self.bootstrap, prefix, &plan::GRADES)
+        topics::create(&self.0.bootstrap, prefix, &plan::GRADES)
     }
 
     fn publisher(&self, prefix: &str) -> anyhow::Result<Publisher> {
-        Publisher::new(&self.bootstrap, prefix, Workload::USUAL.events, "5")
+        Publisher::new(&self.0.bootstrap, prefix, Workload::USUAL.events, "5")
     }
 
     /// One more worker, number `number` of its group.
@@ -212,7 +191,7 @@ impl Bench {
         new_group: bool,
         number: usize,
     ) -> anyhow::Result<Member> {
-        let directory = self.directory.join(format!("worker-{number}"));
+        let directory = self.0.directory.join(format!("worker-{number}"));
         fs::create_dir_all(&directory)?;
         let admin = Admin::free()?;
         let workload = Workload { in_flight: 256, ..Workload::USUAL };
@@ -225,7 +204,7 @@ impl Bench {
             program: None,
             admin: admin.address(),
         };
-        let worker = plan::start(plan, &self.bootstrap, &self.receiver, &directory)?;
+        let worker = plan::start(plan, &self.0.bootstrap, &self.0.receiver, &directory)?;
         Ok(Member { worker, admin })
     }
 

@@ -12,15 +12,15 @@ mod run;
 mod scenario;
 mod traffic;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use serde_json::{Value, json};
 
 use self::{
     run::{Bench, Outcome},
     scenario::Scenario,
-    support::receiver,
+    support::{role::Role, stage},
 };
 
 /// Measures what merchants feel of each other.
@@ -42,25 +42,16 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What a process of this binary is instead of the benchmark itself.
-#[derive(Debug, Clone, Subcommand)]
-enum Role {
-    /// Answers 200 to everything and counts
-    Receiver,
-}
-
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.role {
-        Some(Role::Receiver) => receiver::serve(None),
+        Some(role) => role.play(),
         None => measure(&arguments),
     }
 }
 
 fn measure(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    directory.set_file_name("bench");
-    fs::create_dir_all(&directory)?;
+    let directory = stage::directory()?;
     let mut bench = Bench::prepare(&directory)?;
     let rate = match arguments.rate {
         Some(rate) => rate,

@@ -8,22 +8,19 @@
 mod support;
 mod waiting;
 
-use std::{
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 use self::{
     support::{
         admin::Admin,
-        kafka::fast_broker,
         plan::{self, Plan},
         process::{self, Cpu},
         publisher::Publisher,
-        receiver::{self, LIVE, Receiver, STORM},
+        receiver::{LIVE, STORM},
+        role::Role,
+        stage::Stage,
         summary::Summary,
         time, topics,
         worker::Worker,
@@ -63,44 +60,23 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What a process of this binary is instead of the benchmark itself.
-#[derive(Debug, Clone, Subcommand)]
-enum Role {
-    /// Answers 200 to everything and counts
-    Receiver,
-}
-
-/// Broker, receiver, and where files go.
-struct Bench {
-    bootstrap: String,
-    receiver: Receiver,
-    directory: PathBuf,
-}
+struct Bench(Stage);
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.role {
-        Some(Role::Receiver) => receiver::serve(None),
+        Some(role) => role.play(),
         None => measure(&arguments),
     }
 }
 
 fn measure(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    directory.set_file_name("bench");
-    fs::create_dir_all(&directory)?;
-    let bootstrap = fast_broker().bootstrap();
-    let receiver = Receiver::start()?;
-    let mut bench = Bench { bootstrap, receiver, directory: directory.clone() };
+    let mut bench = Bench(Stage::set()?);
     let mut summary = Summary::default();
     bench.backlog("empty", 0, &mut summary)?;
     bench.backlog("full", arguments.backlog, &mut summary)?;
     bench.storm(arguments, &mut summary)?;
-    summary.print();
-    let path = directory.join("ladder.json");
-    fs::write(&path, summary.json())?;
-    println!("\nwritten to {}", path.display());
-    Ok(())
+    bench.0.tell("ladder.json", &summary)
 }
 
 impl Bench {
@@ -123,13 +99,13 @@ impl Bench {
     fn storm(&mut self, arguments: &Arguments, summary: &mut Summary) -> anyhow::Result<()> {
         let prefix = "ladder-storm";
         self.fill(prefix, arguments.waiting)?;
-        self.receiver.reset()?;
+        self.0.receiver.reset()?;
         let (mut worker, admin) = self.start(prefix, STORM)?;
         let events = Workload::USUAL.events;
-        let mut publisher = Publisher::new(&self.bootstrap, prefix, events, "5")?;
+        let mut publisher = Publisher::new(&self.0.bootstrap, prefix, events, "5")?;
         let count = publisher.pace(arguments.rate, STORM_TIME)?;
         let deadline = Instant::now() + DEADLINE;
-        while self.receiver.stats()?.acknowledged < count {
+        while self.0.receiver.stats()?.acknowledged < count {
             worker.check()?;
             anyhow::ensure!(Instant::now() < deadline, "not all delivered in {DEADLINE:?}");
             time::pause(Duration::from_millis(20));
@@ -148,9 +124,9 @@ impl Bench {
     }
 
     fn fill(&self, prefix: &str, records: u64) -> anyhow::Result<()> {
-        topics::create(&self.bootstrap, prefix, &[SHORT, LONG])?;
+        topics::create(&self.0.bootstrap, prefix, &[SHORT, LONG])?;
         eprintln!("writing {records} records that wait");
-        Waiting::new(&self.bootstrap, prefix, LONG)?.write(records)
+        Waiting::new(&self.0.bootstrap, prefix, LONG)?.write(records)
     }
 
     fn start(&self, prefix: &str, path: &str) -> anyhow::Result<(Worker, Admin)> {
@@ -165,7 +141,7 @@ impl Bench {
             program: None,
             admin: admin.address(),
         };
-        let mut worker = plan::start(plan, &self.bootstrap, &self.receiver, &self.directory)?;
+        let mut worker = plan::start(plan, &self.0.bootstrap, &self.0.receiver, &self.0.directory)?;
         let deadline = Instant::now() + DEADLINE;
         while admin.readiness().is_none_or(|(status, _)| status != 200) {
             worker.check()?;

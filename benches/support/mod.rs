@@ -11,6 +11,8 @@ pub mod process;
 pub mod publish;
 pub mod publisher;
 pub mod receiver;
+pub mod role;
+pub mod stage;
 pub mod summary;
 pub mod time;
 pub mod topics;
