@@ -34,6 +34,8 @@ pub struct Crew {
     pub reached: usize,
     /// Of workers that are gone, in this round.
     losses: Vec<Loss>,
+    /// What workers that are gone said, in this round.
+    last_words: Vec<String>,
 }
 
 /// What the workers said in a round.
@@ -56,8 +58,15 @@ pub struct LateCommit {
 impl Crew {
     /// Starts so many, and waits until they are ready.
     pub fn start(system: &System, size: usize) -> Self {
-        let (live, leaving, pauses) = (Vec::new(), Vec::new(), Vec::new());
-        let mut crew = Self { size, live, leaving, pauses, reached: 0, losses: Vec::new() };
+        let mut crew = Self {
+            size,
+            live: Vec::new(),
+            leaving: Vec::new(),
+            pauses: Vec::new(),
+            reached: 0,
+            losses: Vec::new(),
+            last_words: Vec::new(),
+        };
         while crew.live.len() < size {
             crew.join(system);
         }
@@ -99,9 +108,15 @@ impl Crew {
     pub fn kill(&mut self, who: u64) {
         if let Some(index) = self.one_of(who) {
             let member = self.live.remove(index);
-            self.losses.extend(losses(&member.worker, member.read));
+            self.mourn(&member);
             member.worker.kill();
         }
+    }
+
+    /// Keeps what is wanted of a worker that is gone.
+    fn mourn(&mut self, member: &Member) {
+        self.losses.extend(losses(&member.worker, member.read));
+        self.last_words.push(member.worker.log());
     }
 
     /// Freezes one; gives its process.
@@ -140,7 +155,7 @@ impl Crew {
         for mut member in std::mem::take(&mut self.live) {
             let ended = member.worker.ended();
             if ended.is_some() || member.armed {
-                self.losses.extend(losses(&member.worker, member.read));
+                self.mourn(&member);
             }
             match ended {
                 Some(status) if member.armed && status.signal() == Some(ABORTED) => {
@@ -164,9 +179,10 @@ impl Crew {
 
     /// Waits until everybody who is told to stop has ended, and everybody else is ready.
     pub fn settle(&mut self, wrong: &mut Vec<String>) {
-        for Member { mut worker, armed, .. } in std::mem::take(&mut self.leaving) {
-            let status = worker.wait();
-            self.losses.extend(losses(&worker, 0));
+        for mut member in std::mem::take(&mut self.leaving) {
+            let status = member.worker.wait();
+            self.mourn(&member);
+            let Member { worker, armed, .. } = member;
             // It gave its partitions back, and was to fail at that.
             if armed && status.signal() == Some(ABORTED) {
                 self.reached += 1;
@@ -203,9 +219,10 @@ impl Crew {
         seen
     }
 
-    /// What those that are there said.
-    pub fn logs(&self) -> Vec<String> {
-        self.live.iter().map(|member| member.worker.log()).collect()
+    /// What those that are there said, and those that have gone since the last call.
+    pub fn logs(&mut self) -> Vec<String> {
+        let gone = std::mem::take(&mut self.last_words).into_iter();
+        gone.chain(self.live.iter().map(|member| member.worker.log())).collect()
     }
 
     /// How many there are.

@@ -49,6 +49,8 @@ pub struct Round {
     pub commits: u64,
     /// Attempts of deliveries to merchants that acknowledge, without the first of each.
     pub again: u64,
+    /// How many of these there may be, where nothing goes wrong that would excuse more.
+    pub again_at_most: Option<u64>,
     pub repeated: Repeated,
     /// From the end of the last fault to rest.
     pub healed: Duration,
@@ -178,6 +180,9 @@ impl Run {
         round.dead_letters = checks::dead_letters_are_exact(&truth, wrong) as u64;
         round.attempts = requests.len() as u64;
         round.again = checks::again(&truth);
+        if round.again_at_most.is_some_and(|most| round.again > most) {
+            wrong.push(format!("{} attempts again of {} events", round.again, round.events));
+        }
         let commits_before = self.commits.accepted;
         let written: Vec<_> = offsets
             .iter()
@@ -202,8 +207,9 @@ impl Run {
             wrong.push(format!("the commit of {partition} at {position} is a frozen worker's"));
         }
         round.repeated = self.repeats.close(&truth, &pauses, &seen.losses, &notes.outages, wrong);
+        let logs = self.crew.logs();
         if !wrong.is_empty() {
-            let kept = evidence::keep(&self.system.prefix, &truth, &written, &self.crew.logs());
+            let kept = evidence::keep(&self.system.prefix, &truth, &written, &logs);
             println!("what is known of it: {}", kept.display());
         }
     }

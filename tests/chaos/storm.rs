@@ -52,7 +52,9 @@ impl Storm {
             tokio::time::sleep(Duration::from_millis(dice.below(501))).await;
         }
         let notes = Notes { published: load.finish(), ..Notes::default() };
-        let round = run.close(&notes, Round::default()).await;
+        let most = notes.published.len() as u64 / 1_000;
+        let judged_by = Round { again_at_most: Some(most), ..Round::default() };
+        let round = run.close(&notes, judged_by).await;
         Weathered { round, joined, left }
     }
 }
