@@ -141,7 +141,7 @@ impl Engine {
         self.next_delivery += 1;
         let hold = self.holds.get_mut(&copy.record.partition)?;
         hold.add_delivery(copy.record.offset, id);
-        self.deliveries.insert(id, copy);
+        self.deliveries.insert(id, Box::new(copy));
         Some(id)
     }
 

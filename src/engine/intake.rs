@@ -52,7 +52,7 @@ impl Engine {
                     stage: Stage::Resting,
                     failures: 0,
                 };
-                self.deliveries.insert(id, delivery);
+                self.deliveries.insert(id, Box::new(delivery));
                 if due <= now {
                     self.release(now, id);
                 } else {

@@ -141,7 +141,8 @@ pub struct Engine {
     holds: BTreeMap<Partition, Hold>,
     held: HeldBytes,
     paused: BTreeSet<Partition>,
-    deliveries: Numbered<DeliveryId, Delivery>,
+    /// Boxed: a table of them as they are would stand still for long whenever it grows.
+    deliveries: Numbered<DeliveryId, Box<Delivery>>,
     next_delivery: u64,
     lanes: FairQueue,
     attempts: Numbered<AttemptId, InFlight>,
