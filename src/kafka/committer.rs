@@ -108,7 +108,7 @@ impl Committer {
     /// Starts the thread.
     pub fn start(broker: impl Broker, held: Held) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = sync_channel(QUEUE);
-        let work = move || run(&broker, &held, &queue);
+        let work = move || run(&broker, &held, &queue, ENDS_AFTER);
         let thread = Builder::new().name("kafka-committer".into()).spawn(work)?;
         Ok((Self { jobs }, thread))
     }
@@ -142,16 +142,20 @@ impl Committer {
     }
 }
 
-fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>) {
+fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>, ends_after: Duration) {
     let mut healthy = true;
     let mut asked = Instant::now();
     loop {
-        if healthy && asked.elapsed() >= ENDS_AFTER {
-            broker.renew_ends();
-            asked = Instant::now();
-        }
         let wait = if healthy { PROBE_AFTER } else { PROBE_AGAIN_AFTER };
-        match queue.recv_timeout(wait) {
+        let job = queue.try_recv().or_else(|_| {
+            // Never while a commit waits: a last one has little time, and no second try.
+            if healthy && asked.elapsed() >= ends_after {
+                broker.renew_ends();
+                asked = Instant::now();
+            }
+            queue.recv_timeout(wait)
+        });
+        match job {
             Ok(Job::Commit(commits)) => {
                 let results = commit_all(broker, held, commits);
                 healthy = report(broker, results);

@@ -45,8 +45,9 @@ use crate::{
 /// a second of draining, and a margin.
 pub const DRAIN: Duration = Duration::from_millis(1_500);
 
-/// How long the broker may take to answer those commits.
-const LAST_COMMIT: Duration = Duration::from_secs(3);
+/// How long the broker may take to answer those commits: as long as the two together stay below the time
+/// without a poll that the watchdog takes for a fault. What is not answered is done again.
+const LAST_COMMIT: Duration = Duration::from_secs(6);
 
 /// How long brokers may take to answer at the start.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -99,7 +99,7 @@ impl Worker {
         let consumer = self.consumer.take();
         let left = tokio::spawn(async move {
             match consumer {
-                Some(consumer) => consumer.stop(LEAVE / 2).await,
+                Some(consumer) => consumer.stop(LEAVE).await,
                 None => true,
             }
         });

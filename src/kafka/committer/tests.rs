@@ -1,4 +1,7 @@
-use std::sync::mpsc::{Sender, channel};
+use std::{
+    cell::Cell,
+    sync::mpsc::{Sender, channel},
+};
 
 use super::*;
 use crate::model::{Offset as Position, Source};
@@ -12,6 +15,8 @@ struct Fake {
     lists: Sender<List>,
     results: Sender<Answer>,
     fails: Option<RDKafkaErrorCode>,
+    /// How often it was asked for the ends.
+    ends: Cell<usize>,
 }
 
 impl Broker for Fake {
@@ -39,6 +44,10 @@ impl Broker for Fake {
     fn health(&self, _: bool, _: Option<&Error>) -> bool {
         true
     }
+
+    fn renew_ends(&self) {
+        self.ends.set(self.ends.get() + 1);
+    }
 }
 
 struct Scene {
@@ -49,12 +58,16 @@ struct Scene {
 
 /// A committer that holds partitions 0 to 3 under epoch 1.
 fn scene(fails: Option<RDKafkaErrorCode>) -> Scene {
+    let ((lists_in, lists), (results_in, results)) = (channel(), channel());
+    let fake = Fake { lists: lists_in, results: results_in, fails, ends: Cell::new(0) };
+    let (committer, _) = Committer::start(fake, held()).expect("a thread");
+    Scene { committer, lists, results }
+}
+
+fn held() -> Held {
     let held = Held::default();
     held.lock().expect("no panic").extend((0..4).map(|index| (partition(index), Epoch(1))));
-    let ((lists_in, lists), (results_in, results)) = (channel(), channel());
-    let fake = Fake { lists: lists_in, results: results_in, fails };
-    let (committer, _) = Committer::start(fake, held).expect("a thread");
-    Scene { committer, lists, results }
+    held
 }
 
 fn partition(index: i32) -> Partition {
@@ -130,4 +143,20 @@ fn a_last_commit_comes_after_all_that_wait() {
     scene.committer.commit(vec![commit(0, 5, "a")]).expect("room");
     assert!(scene.committer.commit_last(vec![commit(0, 6, "b")], DEADLINE));
     assert_eq!(scene.lists(), [vec![(0, 5)], vec![(0, 6)]]);
+}
+
+#[test]
+fn the_ends_are_asked_for_only_while_no_commit_waits() {
+    let ((lists, _kept), (results, _too)) = (channel(), channel());
+    let fake = Fake { lists, results, fails: None, ends: Cell::new(0) };
+    let (jobs, queue) = sync_channel(QUEUE);
+    let (done, last) = sync_channel(1);
+    jobs.send(Job::Commit(vec![commit(0, 5, "a")])).expect("room");
+    jobs.send(Job::Last(vec![commit(0, 6, "b")], done)).expect("room");
+    jobs.send(Job::Stop).expect("room");
+    run(&fake, &held(), &queue, Duration::ZERO);
+    assert_eq!((last.try_recv(), fake.ends.get()), (Ok(()), 0));
+    drop(jobs);
+    run(&fake, &held(), &queue, Duration::ZERO);
+    assert_eq!(fake.ends.get(), 1);
 }
