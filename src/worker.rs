@@ -164,6 +164,7 @@ impl Worker {
                 () = self.stopping.consumer_gone() => self.clock.now(),
             };
             self.engine.handle_timeout(now);
+            self.endpoints.write_due(&self.producer, now);
             tokio::task::yield_now().await;
         }
     }
@@ -173,9 +174,10 @@ impl Worker {
         let now = self.clock.now();
         let soon = |at: Timestamp| Instant::now() + Duration::from(at.since(now));
         let timer = self.engine.poll_timeout().map(soon);
+        let finding = self.endpoints.next_due().map(soon);
         let revoke = self.revoking.as_ref().map(|revoking| revoking.deadline);
         let idle = Instant::now() + TICK;
-        [timer, revoke, self.stopping.deadline()].into_iter().flatten().fold(idle, Instant::min)
+        [timer, finding, revoke, self.stopping.deadline()].into_iter().flatten().fold(idle, Instant::min)
     }
 
     /// Gives partitions back when nothing of them runs any more, or when time is up.
@@ -193,7 +195,7 @@ impl Worker {
         if let Some(revoking) = self.revoking.take() {
             let commits = self.engine.finish_revoke(&revoking.partitions);
             // Whoever has these partitions next goes on from what is written.
-            self.endpoints.write(&self.producer, self.clock.now(), true);
+            self.endpoints.write_all(&self.producer, self.clock.now());
             self.observer.revoked(&revoking.partitions);
             // The consumer thread gave up waiting when this fails; then nothing is committed.
             if revoking.reply.try_send(commits).is_err() {
@@ -205,7 +207,6 @@ impl Worker {
     fn tick(&mut self) -> Result<Timestamp, Error> {
         let now = self.clock.now();
         let status = self.engine.status(now, 20);
-        self.endpoints.write(&self.producer, now, false);
         let disabled = self.endpoints.describe(&self.engine);
         self.observer.gauges(&status, now, &self.clock, &disabled);
         if let Some(consumer) = &self.consumer {
@@ -238,7 +239,7 @@ impl Worker {
 
     /// Waits for what is on its way out: routes are answered by now, the log may lag.
     async fn close(mut self) {
-        self.endpoints.write(&self.producer, self.clock.now(), true);
+        self.endpoints.write_all(&self.producer, self.clock.now());
         let grace = Duration::from(Span::from_secs(5));
         let producer = self.producer;
         let observer = self.observer;

@@ -11,6 +11,10 @@ use crate::model::{
 /// that flickers costs two records a minute at most, whatever its traffic.
 const SETTLE: Span = Span::from_secs(60);
 
+/// So many are written at a time: where thousands have failed for a minute, deliveries to others go on
+/// between them.
+const AT_ONCE: usize = 16;
+
 /// An endpoint of a merchant.
 pub type EndpointKey = (MerchantId, EndpointId);
 
@@ -136,14 +140,20 @@ impl EndpointHealth {
         }
     }
 
-    /// What has to be written by now. Whoever could not write it says [`EndpointHealth::unwritten`].
+    /// Some of what has to be written by now, the earliest first. Whoever could not write it says
+    /// [`EndpointHealth::unwritten`].
     pub fn due(&mut self, now: Timestamp) -> Vec<Finding> {
         let mut due = Vec::new();
-        while self.pending.first().is_some_and(|(at, _)| *at <= now) {
+        while due.len() < AT_ONCE && self.next_due().is_some_and(|at| at <= now) {
             let Some((_, key)) = self.pending.pop_first() else { break };
             due.extend(self.write(key));
         }
         due
+    }
+
+    /// When something has to be written, if anything has.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.pending.first().map(|(at, _)| *at)
     }
 
     /// Everything that is not written yet: another worker goes on from there.

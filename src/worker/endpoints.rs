@@ -129,13 +129,21 @@ impl Endpoints {
         }
     }
 
-    /// Writes what is due; all of it when others go on from here.
-    pub fn write(&mut self, producer: &Producer, now: Timestamp, all: bool) {
-        let mut findings = self.health.due(now);
-        if all {
-            findings.extend(self.health.flush());
+    /// Writes some of what is due; more of it from [`Endpoints::next_due`] on.
+    pub fn write_due(&mut self, producer: &Producer, now: Timestamp) {
+        for finding in self.health.due(now) {
+            self.write_one(producer, now, finding);
         }
-        for finding in findings {
+    }
+
+    /// When something has to be written, if anything has.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.health.next_due()
+    }
+
+    /// Writes everything, due or not: others go on from here.
+    pub fn write_all(&mut self, producer: &Producer, now: Timestamp) {
+        for finding in self.health.flush() {
             self.write_one(producer, now, finding);
         }
     }
@@ -231,7 +239,6 @@ impl Worker {
         let endpoint = report.envelope.endpoint.as_ref().map(ToString::to_string);
         tracing::warn!(%merchant, endpoint, "an endpoint is disabled: it answered only 410, or none of its attempts succeeded for too long; see `paynotify merchants enable`");
         self.endpoints.tell(&mut self.engine, now, &merchant);
-        self.endpoints.write(&self.producer, now, false);
     }
 }
 

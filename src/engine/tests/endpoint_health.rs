@@ -1,5 +1,7 @@
 //! When an endpoint is disabled, and what that costs in writes.
 
+use std::collections::BTreeSet;
+
 use super::scenario::*;
 use crate::{engine::*, model::*};
 
@@ -100,6 +102,25 @@ fn a_failing_streak_is_written_once_it_has_lasted_a_minute_and_its_end_at_once()
     observe(&mut health, seconds(600), Ended::Delivered);
     assert_eq!(health.due(START + seconds(600)), [(key(), None)]);
     assert!(health.due(START + DAY).is_empty());
+}
+
+#[test]
+fn where_thousands_fail_together_they_are_written_by_and_by_and_none_is_forgotten() {
+    let (mut health, later) = (health(), START + seconds(60));
+    let keys: BTreeSet<EndpointKey> = (0..1_000)
+        .map(|number| (MerchantId::parse(&format!("m{number}")).unwrap(), key().1))
+        .collect();
+    for key in &keys {
+        health.observe(START, key, revision(1), Ended::Unanswered);
+    }
+    assert_eq!(health.next_due(), Some(later));
+    let mut written = BTreeSet::new();
+    while health.next_due().is_some_and(|at| at <= later) {
+        let some = health.due(later);
+        assert!((1..=16).contains(&some.len()), "{} at a time", some.len());
+        written.extend(some.into_iter().map(|(key, _)| key));
+    }
+    assert_eq!(written, keys);
 }
 
 #[test]
