@@ -1,10 +1,13 @@
 //! From settings to a running worker: directory first, then topics, then Kafka's clients.
 
-use std::{path::Path, sync::Arc, time::Duration};
+mod directory;
+
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::directory::Known;
 use super::{
     Inputs, Worker,
     attempts::Attempts,
@@ -12,7 +15,6 @@ use super::{
     endpoints::Endpoints,
     execute::Http,
     files::{self, TooFewFiles},
-    follow,
     health::Watch,
     observe::Observer,
     topics_check,
@@ -31,10 +33,10 @@ use crate::{
     },
     merchant::{
         client::{self, Client},
-        directory::{self, Rules, Update},
+        directory::Rules,
         vault::KeysError,
     },
-    model::{LadderError, Source, Span, Timestamp},
+    model::{LadderError, Source, Span},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -250,7 +252,7 @@ pub async fn start(
     );
     let findings = endpoints.load(&kafka, settings.allow_unsafe, &shown.health, stop).await?;
     let mut known = Known { engine: &mut engine, endpoints: &mut endpoints, now: clock.now() };
-    let directory = load_directory(&settings, &kafka, &topics, &shown, &mut known, stop).await?;
+    let directory = directory::load(&settings, &kafka, &topics, &shown, &mut known, stop).await?;
 
     let log = settings.config.attempts_log.enabled.then(|| Log::new(&kafka)).transpose()?;
     let log = log.map(|log| {
@@ -330,59 +332,6 @@ fn lines(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("- {finding}")).collect::<Vec<_>>().join("\n")
 }
 
-/// What a directory is read into.
-struct Known<'a> {
-    engine: &'a mut Engine,
-    endpoints: &'a mut Endpoints,
-    now: Timestamp,
-}
-
-/// Reads the directory once and leaves it followed.
-async fn load_directory(
-    settings: &Settings,
-    kafka: &ClientSettings,
-    topics: &TopicNames,
-    shown: &Shown,
-    known: &mut Known<'_>,
-    stop: &CancellationToken,
-) -> Result<mpsc::Receiver<Update>, Error> {
-    let file = settings.config.directory.file.as_deref();
-    let name = file
-        .map_or_else(|| format!("topic {}", topics.merchants()), |path| path.display().to_string());
-    shown.health.set("directory", Some(format!("{name} is being read")));
-    let mut updates = match file {
-        Some(path) => directory::file::watch(Path::to_owned(path), settings.rules()?, stop.clone()),
-        None => follow::topic(kafka.clone(), topics.merchants(), settings.rules()?, stop).await?,
-    };
-    loop {
-        let update = next_update(&mut updates, stop, &name).await?;
-        shown.health.beat();
-        if known.endpoints.apply(known.engine, update, known.now) {
-            break;
-        }
-    }
-    let merchants = known.engine.merchants();
-    tracing::info!(merchants, directory = name, "the directory is loaded");
-    if merchants == 0 && !settings.allow_empty_directory {
-        return Err(Error::EmptyDirectory(name));
-    }
-    shown.health.set("directory", None);
-    Ok(updates)
-}
-
-async fn next_update(
-    updates: &mut mpsc::Receiver<Update>,
-    stop: &CancellationToken,
-    directory: &str,
-) -> Result<Update, Error> {
-    tokio::select! {
-        // What follows a file ends when the worker is to stop: that is no fault of the directory.
-        biased;
-        () = stop.cancelled() => Err(Error::Stopped),
-        update = updates.recv() => update.ok_or_else(|| Error::Directory(directory.to_owned())),
-    }
-}
-
 /// Runs something that blocks for a bounded time; gives up waiting when asked to stop.
 pub(super) async fn blocking<T: Send + 'static>(
     stop: &CancellationToken,
@@ -391,28 +340,5 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::select! {
         done = tokio::task::spawn_blocking(work) => done.map_err(|_| Error::Stopped),
         () = stop.cancelled() => Err(Error::Stopped),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_directory_whose_follower_ended_because_the_worker_is_to_stop_is_no_fault() {
-        for stopped in [true, false].into_iter().cycle().take(100) {
-            let (sender, mut updates) = mpsc::channel(1);
-            let stop = CancellationToken::new();
-            if stopped {
-                stop.cancel();
-            }
-            drop(sender);
-            let ended = next_update(&mut updates, &stop, "merchants.jsonl").await;
-            match ended {
-                Err(Error::Stopped) => assert!(stopped),
-                Err(Error::Directory(name)) => assert!(!stopped, "{name}"),
-                other => panic!("{:?}", other.map(drop)),
-            }
-        }
     }
 }
