@@ -4,7 +4,7 @@
 //! long as it is, and everybody else counts as `other`. Counters therefore only grow, until their
 //! series ends. No clock: the past fades by halving all counts after every `FADE` failures.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::model::MerchantId;
 
@@ -21,7 +21,9 @@ const FADE: u64 = 65_536;
 #[derive(Debug, Default)]
 pub struct Worst {
     watched: HashMap<MerchantId, u64>,
-    shown: HashSet<MerchantId>,
+    /// The same by their counts: those with a series of their own, and those without.
+    shown: BTreeSet<(u64, MerchantId)>,
+    hidden: BTreeSet<(u64, MerchantId)>,
     seen: u64,
 }
 
@@ -39,43 +41,56 @@ impl Worst {
     pub fn observe(&mut self, merchant: &MerchantId) -> Counted {
         self.seen += 1;
         if self.seen.is_multiple_of(FADE) {
-            self.watched.values_mut().for_each(|count| *count /= 2);
+            self.fade();
         }
-        let count = self.count(merchant);
-        if self.shown.contains(merchant) {
+        let before = self.watched.get(merchant).map(|count| (*count, merchant.clone()));
+        let own = before.as_ref().is_some_and(|before| self.shown.remove(before));
+        let count = 1 + match before {
+            Some(before) => {
+                self.hidden.remove(&before);
+                before.0
+            }
+            None => self.inherited(),
+        };
+        self.watched.insert(merchant.clone(), count);
+        let failing = (count, merchant.clone());
+        if own || self.shown.len() < SHOWN {
+            self.shown.insert(failing);
             return Counted { own: true, ended: None };
         }
-        if self.shown.len() < SHOWN {
-            self.shown.insert(merchant.clone());
-            return Counted { own: true, ended: None };
-        }
-        let counts = self.shown.iter().map(|id| (self.watched.get(id).copied().unwrap_or(0), id));
-        let least = counts.min().filter(|(least, _)| count > *least).map(|(_, id)| id.clone());
-        if let Some(least) = &least {
-            self.shown.remove(least);
-            self.shown.insert(merchant.clone());
-        }
-        Counted { own: least.is_some(), ended: least }
-    }
-
-    /// One more for this merchant; a newcomer inherits the least count, as the sketch demands.
-    fn count(&mut self, merchant: &MerchantId) -> u64 {
-        if let Some(count) = self.watched.get_mut(merchant) {
-            *count += 1;
-            return *count;
-        }
-        let mut inherited = 0;
-        if self.watched.len() >= WATCHED {
-            // Those shown stay watched, or their series would flap.
-            let hidden = self.watched.iter().filter(|(id, _)| !self.shown.contains(*id));
-            let least = hidden.min_by_key(|(id, count)| (**count, *id));
-            if let Some((id, count)) = least.map(|(id, count)| (id.clone(), *count)) {
-                self.watched.remove(&id);
-                inherited = count;
+        match self.shown.pop_first() {
+            Some(least) if least.0 < count => {
+                self.shown.insert(failing);
+                self.hidden.insert(least.clone());
+                Counted { own: true, ended: Some(least.1) }
+            }
+            least => {
+                self.shown.extend(least);
+                self.hidden.insert(failing);
+                Counted { own: false, ended: None }
             }
         }
-        self.watched.insert(merchant.clone(), inherited + 1);
-        inherited + 1
+    }
+
+    /// What a newcomer begins with: where as many are watched as may be, it takes the place of the
+    /// one that fails least, and inherits its count, as the sketch demands. Those shown stay watched, or
+    /// their series would flap.
+    fn inherited(&mut self) -> u64 {
+        if self.watched.len() < WATCHED {
+            return 0;
+        }
+        self.hidden.pop_first().map_or(0, |(count, least)| {
+            self.watched.remove(&least);
+            count
+        })
+    }
+
+    fn fade(&mut self) {
+        self.watched.values_mut().for_each(|count| *count /= 2);
+        for counts in [&mut self.shown, &mut self.hidden] {
+            *counts =
+                std::mem::take(counts).into_iter().map(|(count, id)| (count / 2, id)).collect();
+        }
     }
 }
 
@@ -131,5 +146,20 @@ mod tests {
             worst.observe(&id(1));
         }
         assert_eq!(worst.watched[&id(1)], FADE.div_ceil(2));
+    }
+
+    #[test]
+    fn everybody_who_is_watched_is_in_order_of_the_count_shown_or_not() {
+        let mut worst = Worst::default();
+        let mut random = 1_usize;
+        for _ in 0..2 * usize::try_from(FADE).unwrap() {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // Few fail often, many seldom.
+            worst.observe(&id((random >> 40) % 1_000 * ((random >> 33) % 3)));
+        }
+        let ordered = worst.shown.iter().chain(&worst.hidden).cloned();
+        let ordered: HashMap<_, _> = ordered.map(|(count, id)| (id, count)).collect();
+        assert_eq!(ordered, worst.watched);
+        assert_eq!((worst.shown.len(), worst.watched.len()), (SHOWN, WATCHED));
     }
 }
