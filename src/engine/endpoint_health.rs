@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{
-    Disabled, DisabledReason, EndpointId, Merchant, MerchantId, Revision, Span, Standing, Timestamp,
+    Disabled, DisabledReason, EndpointId, Merchant, MerchantId, Named, Revision, Span, Standing,
+    Timestamp,
 };
 
 /// A change of standing is written no sooner than this, and what is over by then never: an endpoint
@@ -48,6 +49,8 @@ pub type Finding = (EndpointKey, Option<Standing>);
 pub struct EndpointHealth {
     patience: Patience,
     known: HashMap<EndpointKey, Known>,
+    /// How many of a merchant's endpoints these are.
+    by_merchant: Named<MerchantId, usize>,
     /// What is to be written, and when.
     pending: BTreeSet<(Timestamp, EndpointKey)>,
     disabled: BTreeSet<EndpointKey>,
@@ -72,8 +75,13 @@ enum Stored {
 impl EndpointHealth {
     /// Knows of no failure.
     pub fn new(patience: Patience) -> Self {
-        let (known, pending, disabled) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { patience, known, pending, disabled }
+        Self {
+            patience,
+            known: HashMap::new(),
+            by_merchant: Named::default(),
+            pending: BTreeSet::new(),
+            disabled: BTreeSet::new(),
+        }
     }
 
     /// The topic says so, by another worker or from before this one began.
@@ -82,13 +90,13 @@ impl EndpointHealth {
         if let Some(standing) = standing {
             self.set_disabled(&key, standing.disabled.is_some());
             let stored = Stored::This(standing.clone());
-            self.known.insert(key, Known { standing: Some(standing), stored, pending: None });
+            self.know(&key, Known { standing: Some(standing), stored, pending: None });
         }
     }
 
-    /// Whether no endpoint is known to fail, so that a success says nothing new.
-    pub fn is_clear(&self) -> bool {
-        self.known.is_empty()
+    /// Whether any endpoint of the merchant is known to fail: if not, a success says nothing new.
+    pub fn knows(&self, merchant: &MerchantId) -> bool {
+        self.by_merchant.contains_key(merchant)
     }
 
     /// An attempt under this revision of the entry ended; true when that disables the endpoint.
@@ -103,11 +111,9 @@ impl EndpointHealth {
             self.succeeded(now, key, revision);
             return false;
         }
-        let known = self.known.entry(key.clone()).or_insert(Known {
-            standing: None,
-            stored: Stored::Nothing,
-            pending: None,
-        });
+        let patience = self.patience;
+        let unknown = Known { standing: None, stored: Stored::Nothing, pending: None };
+        let known = self.know(key, unknown);
         let standing = match &mut known.standing {
             Some(standing) if standing.revision == revision => standing,
             other => other.insert(Standing {
@@ -125,7 +131,7 @@ impl EndpointHealth {
             Ended::Answered => standing.gone_since = None,
             Ended::Unanswered | Ended::Delivered => {}
         }
-        let disabled = verdict(self.patience, now, standing, ended);
+        let disabled = verdict(patience, now, standing, ended);
         standing.disabled = disabled;
         self.set_disabled(key, disabled.is_some());
         self.plan(key, if disabled.is_some() { now } else { now + SETTLE });
@@ -164,12 +170,8 @@ impl EndpointHealth {
 
     /// The record was not taken; it is said again later, as it is then.
     pub fn unwritten(&mut self, now: Timestamp, key: &EndpointKey) {
-        let known = self.known.entry(key.clone()).or_insert(Known {
-            standing: None,
-            stored: Stored::Unknown,
-            pending: None,
-        });
-        known.stored = Stored::Unknown;
+        let unknown = Known { standing: None, stored: Stored::Unknown, pending: None };
+        self.know(key, unknown).stored = Stored::Unknown;
         self.plan(key, now + SETTLE);
     }
 
@@ -242,7 +244,7 @@ impl EndpointHealth {
         let known = self.known.get_mut(&key)?;
         known.pending = None;
         let Some(standing) = known.standing.clone() else {
-            self.known.remove(&key);
+            self.remove(&key);
             return Some((key, None));
         };
         if known.stored == Stored::This(standing.clone()) {
@@ -262,9 +264,28 @@ impl EndpointHealth {
 
     fn drop_known(&mut self, key: &EndpointKey) {
         self.disabled.remove(key);
-        if let Some(pending) = self.known.remove(key).and_then(|known| known.pending) {
+        if let Some(pending) = self.remove(key).and_then(|known| known.pending) {
             self.pending.remove(&(pending, key.clone()));
         }
+    }
+
+    /// What is known of this endpoint; where nothing was, this.
+    fn know(&mut self, key: &EndpointKey, otherwise: Known) -> &mut Known {
+        self.known.entry(key.clone()).or_insert_with(|| {
+            *self.by_merchant.entry(key.0.clone()).or_default() += 1;
+            otherwise
+        })
+    }
+
+    fn remove(&mut self, key: &EndpointKey) -> Option<Known> {
+        let known = self.known.remove(key)?;
+        if let Some(count) = self.by_merchant.get_mut(&key.0) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_merchant.remove(&key.0);
+            }
+        }
+        Some(known)
     }
 }
 

@@ -105,11 +105,11 @@ impl Endpoints {
 
     /// An attempt ended, well or badly; true when its endpoint is disabled from now on.
     pub fn attempted(&mut self, engine: &Engine, report: &DeliveryReport) -> Option<MerchantId> {
-        let ended = ended(report)?;
-        if ended == Ended::Delivered && self.health.is_clear() {
+        let (ended, event) = (ended(report)?, report.event()?);
+        if ended == Ended::Delivered && !self.health.knows(&event.merchant) {
             return None;
         }
-        let (event, endpoint) = (report.event()?, report.envelope.endpoint.clone()?);
+        let endpoint = report.envelope.endpoint.clone()?;
         let merchant = engine.merchant(&event.merchant)?;
         // An event's own address is no endpoint of the entry, and nobody could enable it.
         if !merchant.endpoints.iter().any(|one| one.id == endpoint) {

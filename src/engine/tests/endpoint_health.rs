@@ -124,6 +124,22 @@ fn where_thousands_fail_together_they_are_written_by_and_by_and_none_is_forgotte
 }
 
 #[test]
+fn a_success_is_of_interest_as_long_as_any_endpoint_of_the_merchant_is_known_to_fail() {
+    let (mut health, (merchant, first)) = (health(), key());
+    let second = EndpointId::parse("second").unwrap();
+    assert!(!health.knows(&merchant));
+    for endpoint in [&first, &second, &first] {
+        let key = (merchant.clone(), endpoint.clone());
+        health.observe(START, &key, revision(1), Ended::Unanswered);
+    }
+    for endpoint in [first, second] {
+        assert!(health.knows(&merchant));
+        health.observe(START, &(merchant.clone(), endpoint), revision(1), Ended::Delivered);
+    }
+    assert!(!health.knows(&merchant));
+}
+
+#[test]
 fn an_endpoint_that_flickers_writes_nothing_however_often_it_is_tried() {
     let mut health = health();
     for second in 0..3_600 {
@@ -269,9 +285,9 @@ fn what_waits_in_a_lane_when_its_endpoint_is_disabled_is_not_attempted() {
 #[test]
 fn nothing_is_known_before_the_first_failure_and_after_a_success_that_undid_it_unwritten() {
     let mut health = health();
-    assert!(health.is_clear());
+    assert!(!health.knows(&key().0));
     observe(&mut health, Span::ZERO, Ended::Unanswered);
-    assert!(!health.is_clear());
+    assert!(health.knows(&key().0));
     observe(&mut health, seconds(1), Ended::Delivered);
-    assert!(health.is_clear());
+    assert!(!health.knows(&key().0));
 }
