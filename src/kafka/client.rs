@@ -64,7 +64,9 @@ const PRODUCER: &[(&str, &str)] = &[
     // Heads of the ladder come fast when batches are small, and an oversize batch takes no
     // innocent records with it.
     ("batch.size", "16384"),
-    ("linger.ms", "5"),
+    // Retries of a partition that has trouble go together: each batch is a request of its own, here and
+    // to whoever reads it. The shortest grade is a second.
+    ("linger.ms", "25"),
     ("message.timeout.ms", "30000"),
     // An absent topic is told as such, before the timeout makes it look like a passing trouble.
     ("topic.metadata.propagation.max.ms", "10000"),
