@@ -177,7 +177,10 @@ impl Worker {
         let finding = self.endpoints.next_due().map(soon);
         let revoke = self.revoking.as_ref().map(|revoking| revoking.deadline);
         let idle = Instant::now() + TICK;
-        [timer, finding, revoke, self.stopping.deadline()].into_iter().flatten().fold(idle, Instant::min)
+        [timer, finding, revoke, self.stopping.deadline()]
+            .into_iter()
+            .flatten()
+            .fold(idle, Instant::min)
     }
 
     /// Gives partitions back when nothing of them runs any more, or when time is up.
