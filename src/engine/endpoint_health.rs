@@ -85,12 +85,12 @@ impl EndpointHealth {
     }
 
     /// The topic says so, by another worker or from before this one began.
-    pub fn learn(&mut self, key: EndpointKey, standing: Option<Standing>) {
-        self.drop_known(&key);
+    pub fn learn(&mut self, key: &EndpointKey, standing: Option<Standing>) {
+        self.drop_known(key);
         if let Some(standing) = standing {
-            self.set_disabled(&key, standing.disabled.is_some());
+            self.set_disabled(key, standing.disabled.is_some());
             let stored = Stored::This(standing.clone());
-            self.know(&key, Known { standing: Some(standing), stored, pending: None });
+            self.know(key, Known { standing: Some(standing), stored, pending: None });
         }
     }
 

@@ -65,9 +65,8 @@ impl Endpoints {
         }
         match finding::read(record.key.as_deref().unwrap_or_default(), record.value.as_deref()) {
             Ok((key, standing)) => {
-                let merchant = key.0.clone();
-                self.health.learn(key, standing);
-                Some(merchant)
+                self.health.learn(&key, standing);
+                Some(key.0)
             }
             // The record that asks the broker for its time.
             Err(finding::Error::Key(_)) if record.value.is_none() => None,

@@ -32,7 +32,7 @@ fn disabled(health: &EndpointHealth) -> Option<DisabledReason> {
 fn restarted(written: &[Finding]) -> EndpointHealth {
     let mut health = health();
     for (key, standing) in written {
-        health.learn(key.clone(), standing.clone());
+        health.learn(key, standing.clone());
     }
     health
 }
@@ -240,7 +240,7 @@ fn what_another_worker_found_counts_here_too_and_ends_with_its_word() {
     observe(&mut first, HOUR, Ended::Gone);
     let mut second = restarted(&first.due(START + HOUR));
     assert_eq!(disabled(&second), Some(DisabledReason::Gone));
-    second.learn(key(), None);
+    second.learn(&key(), None);
     assert_eq!(disabled(&second), None);
 }
 
