@@ -145,9 +145,11 @@ impl Committer {
 fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>, ends_after: Duration) {
     let mut healthy = true;
     let mut asked = Instant::now();
+    // Met behind commits that went together.
+    let mut next = None;
     loop {
         let wait = if healthy { PROBE_AFTER } else { PROBE_AGAIN_AFTER };
-        let job = queue.try_recv().or_else(|_| {
+        let job = next.take().map_or_else(|| queue.try_recv(), Ok).or_else(|_| {
             // Never while a commit waits: a last one has little time, and no second try.
             if healthy && asked.elapsed() >= ends_after {
                 broker.renew_ends();
@@ -156,7 +158,8 @@ fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>, ends_after: Dur
             queue.recv_timeout(wait)
         });
         match job {
-            Ok(Job::Commit(commits)) => {
+            Ok(Job::Commit(mut commits)) => {
+                next = gather(queue, &mut commits);
                 let results = commit_all(broker, held, commits);
                 healthy = report(broker, results);
             }
@@ -168,6 +171,17 @@ fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>, ends_after: Dur
             }
             Err(RecvTimeoutError::Timeout) => healthy = broker.health(true, None),
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Adds the commits that wait behind these; gives the first job that is none. Each request may take a
+/// slow broker a second, and a last commit waits for all of them.
+fn gather(queue: &Receiver<Job>, commits: &mut Vec<Commit>) -> Option<Job> {
+    loop {
+        match queue.try_recv() {
+            Ok(Job::Commit(more)) => commits.extend(more),
+            other => return other.ok(),
         }
     }
 }

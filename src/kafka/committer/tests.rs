@@ -160,3 +160,22 @@ fn the_ends_are_asked_for_only_while_no_commit_waits() {
     run(&fake, &held(), &queue, Duration::ZERO);
     assert_eq!(fake.ends.get(), 1);
 }
+
+#[test]
+fn commits_that_wait_go_in_one_request_so_that_a_last_one_waits_for_no_more() {
+    let ((lists_in, lists), (results, _kept)) = (channel(), channel());
+    let fake = Fake { lists: lists_in, results, fails: None, ends: Cell::new(0) };
+    let (jobs, queue) = sync_channel(QUEUE);
+    let (done, last) = sync_channel(1);
+    for index in 0..3 {
+        jobs.send(Job::Commit(vec![commit(index, 5, "a")])).expect("room");
+    }
+    jobs.send(Job::Last(vec![commit(3, 6, "b")], done)).expect("room");
+    jobs.send(Job::Commit(vec![commit(0, 7, "c")])).expect("room");
+    jobs.send(Job::Stop).expect("room");
+    run(&fake, &held(), &queue, ENDS_AFTER);
+    assert_eq!(last.try_recv(), Ok(()));
+    drop(fake);
+    let lists: Vec<_> = lists.iter().collect();
+    assert_eq!(lists, [vec![(0, 5), (1, 5), (2, 5)], vec![(3, 6)], vec![(0, 7)]]);
+}
