@@ -227,7 +227,9 @@ impl Engine {
     pub(super) fn look_at_lane(&mut self, now: Timestamp, lane: LaneId) {
         let again = self.lanes.look(lane, now);
         self.look_later(lane, again);
-        self.park_impatient(now, lane);
+        if self.first_impatient(now, lane).is_some() {
+            self.impatient.insert(lane);
+        }
     }
 
     pub(super) fn look_later(&mut self, lane: LaneId, at: Option<Timestamp>) {

@@ -205,7 +205,7 @@ impl FairQueue {
             lane.attempt_ended(now, end, &breaker);
             wake = lane.arrange(now);
         });
-        self.slots.ended(class, trust, now);
+        self.slots.ended(class, trust, now, end.took);
         wake
     }
 

@@ -88,6 +88,8 @@ pub struct Lane {
 pub struct End {
     /// The endpoint has it.
     pub acknowledged: bool,
+    /// How long it ran.
+    pub took: Span,
     /// It ran longer than is usual, and was told so.
     pub was_slow: bool,
     /// It says something about the endpoint.

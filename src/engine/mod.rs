@@ -32,6 +32,7 @@ mod deliver;
 mod endpoint_health;
 mod fair_queue;
 mod hold;
+mod impatient;
 mod intake;
 mod lane;
 mod latency;
@@ -76,6 +77,7 @@ use self::{
     brake::Brake,
     fair_queue::{FairQueue, Place},
     hold::{HeldBytes, Hold},
+    impatient::Impatient,
     lane::DeliveryId,
     numbered::Numbered,
     slots::Slots,
@@ -155,8 +157,10 @@ pub struct Engine {
     commands: VecDeque<Command>,
     /// Partitions whose blocked records are to be weighed.
     unbalanced: BTreeSet<Partition>,
-    /// When those are looked at next that had to wait for a millisecond.
-    balance_at: Option<Timestamp>,
+    /// Lanes that get probes alone and hold what has waited for too long.
+    impatient: Impatient,
+    /// When what had to wait for the next millisecond is looked at again.
+    back_at: Option<Timestamp>,
     /// Deliveries whose route the broker would not take.
     stuck: BTreeSet<DeliveryId>,
     attempting: bool,
@@ -237,7 +241,8 @@ impl Engine {
             timers: Timers::default(),
             commands: VecDeque::new(),
             unbalanced: BTreeSet::new(),
-            balance_at: None,
+            impatient: Impatient::default(),
+            back_at: None,
             stuck: BTreeSet::new(),
             attempting: true,
             sated: false,
@@ -286,6 +291,7 @@ impl Engine {
     pub fn poll_command(&mut self, now: Timestamp) -> Option<Command> {
         if self.commands.is_empty() {
             self.start_attempts(now);
+            self.park_impatient(now);
             self.balance(now);
             self.read_on();
         }

@@ -20,11 +20,12 @@ impl Engine {
         };
         let verdict = judge(&attempt.endpoint.policy.acknowledge, &result.answer);
         let acknowledged = verdict == Verdict::Delivered;
+        let took = result.ended.since(result.started);
         if acknowledged {
-            self.slow.acknowledged(result.ended.since(result.started));
+            self.slow.acknowledged(took);
         }
         let held = self.weigh_for_brake(now, &attempt, &result.answer);
-        let end = End { acknowledged, was_slow: attempt.is_slow, counts: !held };
+        let end = End { acknowledged, took, was_slow: attempt.is_slow, counts: !held };
         let look = self.lanes.attempt_ended(attempt.lane, now, end);
         self.look_later(attempt.lane, look);
         let Some(delivery) = self.deliveries.get_mut(&attempt.delivery) else {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use self::suspects::Suspects;
 use super::{backlog::Backlog, fair_queue::LaneId, returns::Parking};
-use crate::model::{Class, ClassId, Grade, Method, Timestamp};
+use crate::model::{Class, ClassId, Grade, Method, Span, Timestamp};
 
 /// How far an endpoint is trusted with slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -160,14 +160,15 @@ impl Slots {
         }
     }
 
-    /// An attempt of this class ended, which is counted out already, of an endpoint so trusted when it
-    /// ran.
-    pub fn ended(&mut self, class: ClassId, trust: Trust, now: Timestamp) {
+    /// An attempt of this class ended that took so long, which is counted out already, of an endpoint so
+    /// trusted when it ran.
+    pub fn ended(&mut self, class: ClassId, trust: Trust, now: Timestamp, took: Span) {
         let share = &mut self.classes[class.place()];
         share.backlog.ended(now, share.in_flight == 0 && share.startable == 0);
         if trust == Trust::Suspect {
             let Suspects { in_flight, startable, .. } = self.suspects;
             self.suspects.backlog.ended(now, in_flight == 0 && startable == 0);
+            self.suspects.ended(took);
         }
     }
 
@@ -221,7 +222,7 @@ impl Slots {
         }
     }
 
-    /// When more endpoints under suspicion may begin, if only the next millisecond lets them; told once.
+    /// When more endpoints under suspicion may begin, if only a later millisecond lets them; told once.
     pub fn next_suspects(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.suspects.next(now)
     }

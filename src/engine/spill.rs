@@ -88,9 +88,13 @@ impl Engine {
             return;
         }
         self.unbalanced.extend(partitions);
+        self.come_back(now);
+    }
+
+    /// Whoever asks for a command in the next millisecond goes on.
+    fn come_back(&mut self, now: Timestamp) {
         let at = now + Span::from_millis(1);
-        if self.balance_at.replace(at) != Some(at) {
-            // Whoever asks for the next command balances.
+        if self.back_at.replace(at) != Some(at) {
             self.timers.set(at, Timer::Start);
         }
     }
@@ -115,25 +119,32 @@ impl Engine {
         }
     }
 
-    /// Parks what has lost its turn for more than a second in a lane that gets probes alone.
-    pub(super) fn park_impatient(&mut self, now: Timestamp, lane: LaneId) {
-        let Some(open) = self.lanes.get(lane).filter(|lane| lane.is_open()) else {
-            return;
-        };
-        let impatient: Vec<Place> = open
-            .waiting
-            .iter()
-            .filter(|(_, _, delivery)| {
-                let queued = self.deliveries.get(delivery).map(|delivery| delivery.queued);
-                queued.is_some_and(|queued| now > queued + PATIENCE)
-            })
-            .map(|waits| Place::of(lane, waits))
-            .collect();
-        // The one whose turn is next keeps it.
-        let next = open.waiting.oldest().map(|waits| Place::of(lane, waits));
-        for place in impatient.into_iter().filter(|place| Some(*place) != next) {
+    /// Parks what has lost its turn for more than a second in lanes that get probes alone, as much as
+    /// may be in this millisecond.
+    pub(super) fn park_impatient(&mut self, now: Timestamp) {
+        while let Some(lane) = self.impatient.next() {
+            let Some(place) = self.first_impatient(now, lane) else {
+                self.impatient.remove(lane);
+                continue;
+            };
+            if !self.impatient.may_park(now) {
+                return self.come_back(now);
+            }
+            self.impatient.parked(now, lane);
             self.lanes.remove(place);
             self.park(now, place.delivery, ParkReason::BreakerOpen);
         }
+    }
+
+    /// The oldest of a lane that has lost patience; the one whose turn is next keeps it.
+    pub(super) fn first_impatient(&self, now: Timestamp, lane: LaneId) -> Option<Place> {
+        let open = self.lanes.get(lane).filter(|lane| lane.is_open())?;
+        let next = open.waiting.oldest()?;
+        let mut others = open.waiting.iter().filter(|waits| *waits != next);
+        let found = others.find(|(_, _, delivery)| {
+            let queued = self.deliveries.get(delivery).map(|delivery| delivery.queued);
+            queued.is_some_and(|queued| now > queued + PATIENCE)
+        })?;
+        Some(Place::of(lane, found))
     }
 }

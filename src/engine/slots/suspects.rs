@@ -12,6 +12,10 @@ const SPREAD: usize = 50;
 const AT_ONCE: usize = 8;
 /// or one for so many of their slots.
 const SLOTS_FOR_ONE: usize = 64;
+/// Nor is one kept waiting for longer after the one before it.
+const WIDEST: Span = Span::from_millis(10);
+/// How much an attempt counts beside those before it: one of so many.
+const MEMORY: u64 = 8;
 
 /// Counts, and how many began of late.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Suspects {
     pub backlog: Backlog,
     /// How many began in this millisecond.
     begun: (Timestamp, usize),
+    /// How long attempts take of late.
+    takes: Option<Span>,
     /// The millisecond that was told of last.
     told: Option<Timestamp>,
 }
@@ -39,6 +45,7 @@ impl Suspects {
             startable: 0,
             backlog: Backlog::default(),
             begun: (Timestamp::from_millis(0), 0),
+            takes: None,
             told: None,
         }
     }
@@ -51,16 +58,25 @@ impl Suspects {
         self.begun.1 += 1;
     }
 
+    /// An attempt ended that took so long.
+    pub fn ended(&mut self, took: Span) {
+        let mean = |before: Span| {
+            let (before, took) = (before.as_millis(), took.as_millis());
+            Span::from_millis(before - before / MEMORY + took / MEMORY)
+        };
+        self.takes = Some(self.takes.map_or(took, mean));
+    }
+
     /// Whether one more may begin now.
     pub fn may_begin(&self, now: Timestamp) -> bool {
         self.has_slots() && !self.is_spent(now)
     }
 
-    /// When one more may begin, if only the next millisecond lets it; told once.
+    /// When one more may begin, if only a later millisecond lets it; told once.
     pub fn next(&mut self, now: Timestamp) -> Option<Timestamp> {
         let waits = self.startable > 0 && self.has_slots() && self.is_spent(now);
-        let next =
-            Some(now + Span::from_millis(1)).filter(|next| waits && self.told != Some(*next));
+        let next = self.begun.0 + self.apart().max(Span::from_millis(1));
+        let next = Some(next).filter(|next| waits && self.told != Some(*next));
         self.told = next.or(self.told);
         next
     }
@@ -71,7 +87,27 @@ impl Suspects {
 
     fn is_spent(&self, now: Timestamp) -> bool {
         let (at, count) = self.begun;
-        let most = AT_ONCE.max(self.limit / SLOTS_FOR_ONE);
-        at == now && count >= (self.startable + count).div_ceil(SPREAD).min(most)
+        if at != now {
+            return now < at + self.apart();
+        }
+        let most = AT_ONCE.max(self.limit / SLOTS_FOR_ONE).min(self.freed_in_a_millisecond());
+        count >= (self.startable + count).div_ceil(SPREAD).min(most)
+    }
+
+    /// How many slots become free in a millisecond when all are taken, rounded up.
+    fn freed_in_a_millisecond(&self) -> usize {
+        let takes = usize::try_from(self.takes().as_millis()).unwrap_or(usize::MAX);
+        self.limit.div_ceil(takes.max(1))
+    }
+
+    /// The time in which one slot becomes free when all are taken: attempts that hang and began
+    /// together would end together, and the next begin together, for good.
+    fn apart(&self) -> Span {
+        let slots = u64::try_from(self.limit).unwrap_or(u64::MAX).max(1);
+        Span::from_millis(self.takes().as_millis() / slots).min(WIDEST)
+    }
+
+    fn takes(&self) -> Span {
+        self.takes.unwrap_or(Span::ZERO)
     }
 }

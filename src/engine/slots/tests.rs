@@ -191,7 +191,7 @@ fn soon(trust: Trust, in_flight: usize, startable: usize) -> Option<usize> {
     let mut slots = Slots::new(20, 10, &[class("a", 0, 10)]);
     slots.add(id(0), trust, Demand { in_flight, startable });
     for attempt in 0..=200 {
-        slots.ended(id(0), trust, NOW + Span::from_millis(attempt * 10));
+        slots.ended(id(0), trust, NOW + Span::from_millis(attempt * 10), Span::ZERO);
     }
     let parking = Parking { ladder: &Ladder::default(), longest: Span::from_secs(1_800), room: 0 };
     let now = NOW + Span::from_secs(2);
@@ -271,4 +271,31 @@ fn suspects_begin_over_fifty_milliseconds_and_a_few_in_each_at_most() {
         assert_eq!(slots.next_suspects(NOW), None, "told already");
         assert!(slots.next(next).is_some());
     }
+}
+
+/// When so many of a thousand that wait begin, in milliseconds, where each runs for so long.
+fn begin(limit: usize, runs: u64, count: usize) -> Vec<u64> {
+    let mut slots = Slots::new(2 * limit, limit, &[Class::standard()]);
+    with(&mut slots, &[(0, Trust::Suspect)]);
+    let demand = |in_flight, startable| Demand { in_flight, startable };
+    slots.add(id(0), Trust::Suspect, demand(0, 1_000));
+    (0..64).for_each(|_| slots.ended(id(0), Trust::Suspect, NOW, Span::from_millis(runs)));
+    let (mut now, mut begun) = (NOW, Vec::new());
+    while begun.len() < count {
+        if slots.next(now).is_some() {
+            slots.begun(Trust::Suspect, now);
+            begun.push(now.since(NOW).as_millis());
+        } else {
+            now = now + Span::from_millis(1);
+        }
+    }
+    begun
+}
+
+#[test]
+fn suspects_that_hang_begin_as_slots_become_free_and_not_together() {
+    assert_eq!(begin(1_000, 3_000, 5), [0, 3, 6, 9, 12], "a thousand in three seconds");
+    assert_eq!(begin(1_000, 500, 5), [0, 0, 1, 1, 2]);
+    assert_eq!(begin(8, 3_000, 5), [0, 10, 20, 30, 40], "nobody waits for longer");
+    assert_eq!(begin(1_000, 5, 30).last(), Some(&1), "these answer at once");
 }

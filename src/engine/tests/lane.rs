@@ -39,7 +39,7 @@ impl Given {
     }
 
     fn end(&mut self, now: Timestamp, acknowledged: bool) {
-        let end = End { acknowledged, was_slow: false, counts: true };
+        let end = End { acknowledged, took: Span::ZERO, was_slow: false, counts: true };
         self.lane.attempt_ended(now, end, &self.breaker);
     }
 
@@ -122,7 +122,7 @@ fn an_endpoint_that_acknowledged_last_is_not_taken_for_one_that_hangs() {
     given.start(START);
     given.lane.slowed();
     assert_eq!(given.parking_grade(START), grade(30), "it hangs: eight a second are assumed");
-    let end = End { acknowledged: true, was_slow: true, counts: true };
+    let end = End { acknowledged: true, took: Span::ZERO, was_slow: true, counts: true };
     given.lane.attempt_ended(START, end, &given.breaker);
     given.start(START);
     given.lane.slowed();
