@@ -55,10 +55,14 @@ mod tests {
     use super::*;
     use crate::model::Span;
 
+    const LANES: [LaneId; 3] = [3, 7, 0];
+
     #[test]
     fn lanes_take_turns_and_few_are_parked_in_a_millisecond() {
         let mut impatient = Impatient::default();
-        [3, 7, 0].into_iter().for_each(|lane| impatient.insert(lane));
+        for lane in LANES {
+            impatient.insert(lane);
+        }
         let mut turns = Vec::new();
         let mut now = Timestamp::from_millis(1_700_000_000_000);
         for _ in 0..3 {
@@ -73,7 +77,9 @@ mod tests {
             now = now + Span::from_millis(1);
         }
         assert_eq!(turns, [3, 7, 0, 3, 7, 0]);
-        [3, 7, 0].into_iter().for_each(|lane| impatient.remove(lane));
+        for lane in LANES {
+            impatient.remove(lane);
+        }
         assert_eq!(impatient.next(), None);
     }
 }

@@ -1,5 +1,7 @@
 //! Envelope ↔ headers of the ladder.
 
+use std::fmt::{Display, Write as _};
+
 use bytes::Bytes;
 
 use super::Envelope;
@@ -84,38 +86,60 @@ impl Envelope {
 
     /// Our headers for a record of the ladder; they come after the publisher's.
     pub fn write(&self) -> Vec<Header> {
-        let mut headers = Vec::with_capacity(12 + self.unknown.len());
-        let mut add = |name: &str, value: String| {
-            headers.push((format!("{PREFIX}{name}"), Bytes::from(value)));
-        };
-        add("format", FORMAT.to_owned());
-        add("accepted", self.accepted.to_string());
-        add("origin", self.origin.to_string());
-        if let Some(endpoint) = &self.endpoint {
-            add("endpoint", endpoint.to_string());
-        }
-        add("attempts", self.attempts.to_string());
-        for (name, time) in [
-            ("due", self.due),
-            ("first-attempt", self.first_attempt),
-            ("last-attempt", self.last_attempt),
-        ] {
-            if let Some(time) = time {
-                add(name, time.to_string());
-            }
-        }
-        if let Some(reason) = &self.last_reason {
-            add("last-reason", reason.clone());
-        }
-        if let Some(status) = self.last_status {
-            add("last-status", status.to_string());
-        }
-        add("parked", self.parked.to_string());
-        if let Some(replay) = &self.replay {
-            add("replay", replay.to_string());
-        }
+        let mut ours = Writing::default();
+        ours.add("format", FORMAT);
+        ours.add("accepted", self.accepted);
+        ours.add("origin", &self.origin);
+        ours.add_some("endpoint", self.endpoint.as_ref());
+        ours.add("attempts", self.attempts);
+        ours.add_some("due", self.due);
+        ours.add_some("first-attempt", self.first_attempt);
+        ours.add_some("last-attempt", self.last_attempt);
+        ours.add_some("last-reason", self.last_reason.as_ref());
+        ours.add_some("last-status", self.last_status);
+        ours.add("parked", self.parked);
+        ours.add_some("replay", self.replay.as_ref());
+        let mut headers = ours.headers();
         headers.extend(self.unknown.iter().cloned());
         headers
+    }
+}
+
+/// Headers in the making: all values are one piece of memory.
+struct Writing {
+    values: String,
+    /// Names, and where their values end.
+    ends: Vec<(&'static str, usize)>,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Self { values: String::with_capacity(256), ends: Vec::with_capacity(KNOWN.len()) }
+    }
+}
+
+impl Writing {
+    fn add(&mut self, name: &'static str, value: impl Display) {
+        // Writing to a string never fails.
+        let _ = write!(self.values, "{value}");
+        self.ends.push((name, self.values.len()));
+    }
+
+    fn add_some(&mut self, name: &'static str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    fn headers(self) -> Vec<Header> {
+        let mut values = Bytes::from(self.values);
+        let mut begin = 0;
+        let header = |(name, end)| {
+            let value = values.split_to(end - begin);
+            begin = end;
+            ([PREFIX, name].concat(), value)
+        };
+        self.ends.into_iter().map(header).collect()
     }
 }
 

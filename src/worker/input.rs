@@ -115,18 +115,18 @@ impl Worker {
 
     /// Reads our headers where we wrote them, and only there: whoever may publish must not steer.
     fn decode(&self, raw: RawRecord) -> Record {
-        let origin = Coordinates {
+        let origin = || Coordinates {
             topic: self.topics.of(raw.partition.source),
             partition: raw.partition.index,
             offset: raw.offset,
         };
         let (envelope, headers, broken) = match raw.partition.source {
             Source::Completions => {
-                (Envelope::fresh(raw.appended, origin), event::strip_ours(raw.headers), None)
+                (Envelope::fresh(raw.appended, origin()), event::strip_ours(raw.headers), None)
             }
             Source::Grade(_) => match Envelope::read(raw.headers) {
                 Ok((envelope, headers)) => (envelope, headers, None),
-                Err(error) => (Envelope::fresh(raw.appended, origin), Vec::new(), Some(error)),
+                Err(error) => (Envelope::fresh(raw.appended, origin()), Vec::new(), Some(error)),
             },
         };
         let event = match broken {

@@ -8,12 +8,12 @@ use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use rdkafka::{
     Message, Offset as RawOffset, Timestamp as RawTimestamp,
     consumer::{BaseConsumer, Consumer, base_consumer::PartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers},
+    message::{BorrowedMessage, Header, Headers},
 };
 
 use super::{
@@ -308,17 +308,35 @@ impl Batch {
 }
 
 fn record(message: &BorrowedMessage<'_>, partition: Partition, epoch: Epoch) -> RawRecord {
+    // One piece of memory for all of a record: its parts live and die together.
+    let mut memory = BytesMut::with_capacity(size(message));
+    let mut keep = |part: &[u8]| {
+        memory.extend_from_slice(part);
+        memory.split().freeze()
+    };
+    let key = message.key().map(&mut keep);
+    let value = message.payload().map(&mut keep);
     let headers = message.headers().map(|headers| {
-        let value = |value: Option<&[u8]>| Bytes::copy_from_slice(value.unwrap_or_default());
-        headers.iter().map(|header| (header.key.to_owned(), value(header.value))).collect()
+        let header = |header: Header<'_, &[u8]>| {
+            (header.key.to_owned(), keep(header.value.unwrap_or_default()))
+        };
+        headers.iter().map(header).collect()
     });
     RawRecord {
         partition,
         epoch,
         offset: Offset(message.offset()),
         appended: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
+        key,
+        value,
         headers: headers.unwrap_or_default(),
     }
+}
+
+/// Bytes of key, value and values of headers.
+fn size(message: &BorrowedMessage<'_>) -> usize {
+    let headers = message.headers().map_or(0, |headers| {
+        headers.iter().map(|header| header.value.map_or(0, <[u8]>::len)).sum()
+    });
+    message.key_len() + message.payload_len() + headers
 }
