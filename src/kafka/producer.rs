@@ -191,7 +191,8 @@ impl Log {
         let mut config = settings.producer()?;
         config.set("queue.buffering.max.messages", LOG_QUEUE);
         config.set("queue.buffering.max.kbytes", "65536");
-        config.set("linger.ms", "50");
+        // Nobody waits for a line; each batch is a request, and the broker is everybody's.
+        config.set("linger.ms", "200");
         config.set("batch.size", "131072");
         let context = Dropped { count: Arc::clone(&dropped), login: settings.login() };
         let inner = open::client("producer", &config, context)?;
