@@ -42,8 +42,11 @@ struct Arguments {
     /// Measures only the latency, while so many events a second are published
     #[arg(long)]
     rate: Option<f64>,
-    /// Another build of the program, whose drains are measured beside ours
-    #[arg(long, value_name = "PROGRAM")]
+    /// Two builds of the program, whose drains are measured in turn: this one,
+    #[arg(long, value_name = "PROGRAM", requires = "against")]
+    ours: Option<PathBuf>,
+    /// and another
+    #[arg(long, value_name = "PROGRAM", requires = "ours")]
     against: Option<PathBuf>,
     /// Only one drain, under `perf`, whose samples go to this file
     #[arg(long, value_name = "FILE")]
@@ -86,12 +89,13 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         return bench.profile(samples);
     }
     let drains = if arguments.rate.is_some() { 0 } else { arguments.runs };
+    let builds = arguments.ours.as_deref().zip(arguments.against.as_deref());
     for run in 1..=drains {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or_default();
         eprintln!("run {run} of {}, load average {load}", arguments.runs);
         for workload in Workload::all().filter(|one| arguments.wants(one.name)) {
-            bench.ratio(workload, arguments.against.as_deref(), &mut summary)?;
+            bench.ratio(workload, builds, &mut summary)?;
         }
     }
     if arguments.only.is_empty() {
