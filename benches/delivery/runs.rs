@@ -117,8 +117,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Speed and processor time of one build, of those of another. Two pairs of drains, each build first
-    /// once: who comes later finds everything warmer, which is worth some percent.
+    /// Speed and processor time of one build, of those of another: two pairs of drains, each build first
+    /// once, so that the order favours neither.
     fn pairs(
         &mut self,
         workload: Workload,
