@@ -169,6 +169,8 @@ async fn one_request_hangs_thousands_behind_it_are_done_and_a_crash_repeats_only
         map.is_ok_and(|map| map.runs() == [(Offset(1), Offset(3_001))])
     });
     assert!(mapped, "{}", system.metadata(&topic, 0));
+    // What there was no room for came by way of the ladder, which has commits of its own.
+    system.await_committed_ladder(DEADLINE);
     worker.kill();
 
     receiver.answer("/slow", Manner::Ok);

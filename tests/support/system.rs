@@ -327,26 +327,32 @@ impl System {
 
     /// Waits until everything on completions is committed to its end, whatever waits on the ladder.
     pub fn await_committed_completions(&self, deadline: Duration) {
-        let topic = self.topics().completions();
-        let done = || self.positions(&topic).iter().all(|(at, end)| at.unwrap_or(0) == *end);
-        assert!(poll(deadline, done), "not committed: {:?}", self.positions(&topic));
+        self.await_committed(&[self.topics().completions()], deadline);
+    }
+
+    /// Waits until everything on the ladder is committed to its end, whatever completions have.
+    pub fn await_committed_ladder(&self, deadline: Duration) {
+        self.await_committed(&self.ladder(), deadline);
     }
 
     /// Waits until everything on completions and the ladder is committed to its end.
     pub fn await_rest(&self, deadline: Duration) {
+        let mut names = self.ladder();
+        names.push(self.topics().completions());
+        self.await_committed(&names, deadline);
+    }
+
+    fn ladder(&self) -> Vec<String> {
         let topics = self.topics();
-        let mut names = vec![topics.completions()];
-        names.extend(self.grades.iter().map(|delay| topics.grade(Grade::new(*delay))));
-        let resting = || {
-            names
-                .iter()
-                .all(|name| self.positions(name).iter().all(|(at, end)| at.unwrap_or(0) == *end))
-        };
-        assert!(
-            poll(deadline, resting),
-            "not at rest: {:?}",
-            names.iter().map(|name| (name, self.positions(name))).collect::<Vec<_>>()
-        );
+        self.grades.iter().map(|delay| topics.grade(Grade::new(*delay))).collect()
+    }
+
+    fn await_committed(&self, topics: &[String], deadline: Duration) {
+        let positions = || topics.iter().map(|name| (name, self.positions(name)));
+        let resting =
+            |at: &[(Option<i64>, i64)]| at.iter().all(|(at, end)| at.unwrap_or(0) == *end);
+        let done = poll(deadline, || positions().all(|(_, at)| resting(&at)));
+        assert!(done, "not committed: {:?}", positions().collect::<Vec<_>>());
     }
 }
 
