@@ -22,6 +22,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
+    topic_partition_list::TopicPartitionListElem,
     types::RDKafkaErrorCode,
 };
 use serde_json::{Value, json};
@@ -290,21 +291,29 @@ impl System {
 
     /// Committed position and end of each partition of a topic.
     pub fn positions(&self, topic: &str) -> Vec<(Option<i64>, i64)> {
+        self.progress(&[topic.to_owned()]).into_iter().map(|one| (one.committed, one.end)).collect()
+    }
+
+    /// Where each partition of these topics stands. All commits come in one answer, and the ends
+    /// after it: if each is committed to its end, then nothing was under way when that answer was
+    /// given, for what moves from one topic to another is there before it is committed here.
+    fn progress(&self, topics: &[String]) -> Vec<Progress> {
         let consumer: BaseConsumer = self.clients().consumer().unwrap().create().unwrap();
         let mut wanted = TopicPartitionList::new();
-        wanted.add_partition_range(topic, 0, self.partitions - 1);
+        for topic in topics {
+            wanted.add_partition_range(topic, 0, self.partitions - 1);
+        }
         let committed = consumer.committed_offsets(wanted, DEADLINE).unwrap();
-        (0..self.partitions)
-            .map(|index| {
-                let (_, end) = consumer.fetch_watermarks(topic, index, DEADLINE).unwrap();
-                let found = committed.find_partition(topic, index).map(|found| found.offset());
-                let position = match found {
-                    Some(Position::Offset(position)) => Some(position),
-                    _ => None,
-                };
-                (position, end)
-            })
-            .collect()
+        let of = |entry: &TopicPartitionListElem<'_>| {
+            let (topic, partition) = (entry.topic().to_owned(), entry.partition());
+            let (_, end) = consumer.fetch_watermarks(&topic, partition, DEADLINE).unwrap();
+            let committed = match entry.offset() {
+                Position::Offset(position) => Some(position),
+                _ => None,
+            };
+            Progress { topic, partition, committed, end }
+        };
+        committed.elements().iter().map(of).collect()
     }
 
     /// Metadata of the commit of a partition; empty without one.
@@ -348,12 +357,23 @@ impl System {
     }
 
     fn await_committed(&self, topics: &[String], deadline: Duration) {
-        let positions = || topics.iter().map(|name| (name, self.positions(name)));
-        let resting =
-            |at: &[(Option<i64>, i64)]| at.iter().all(|(at, end)| at.unwrap_or(0) == *end);
-        let done = poll(deadline, || positions().all(|(_, at)| resting(&at)));
-        assert!(done, "not committed: {:?}", positions().collect::<Vec<_>>());
+        let behind = || {
+            let mut all = self.progress(topics);
+            all.retain(|one| one.committed.unwrap_or(0) != one.end);
+            all
+        };
+        let done = poll(deadline, || behind().is_empty());
+        assert!(done, "not committed: {:?}", behind());
     }
+}
+
+/// How far the group is in a partition.
+#[derive(Debug)]
+struct Progress {
+    topic: String,
+    partition: i32,
+    committed: Option<i64>,
+    end: i64,
 }
 
 /// An event as a payment service writes it.
