@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod kafka;
 mod keys;
+mod memory;
 mod origin;
 mod policy;
 mod reader;
@@ -30,6 +31,7 @@ pub use delivery::Delivery;
 pub use error::{Error, Problem};
 pub use kafka::{Kafka, Properties};
 pub use keys::{Command, KeyText};
+pub use memory::{Memory, Parts};
 pub use origin::{Effective, Origin};
 pub use policy::Defaults;
 pub use scheduling::{Breaker, Scheduling, Share};
@@ -80,6 +82,8 @@ pub struct Config {
     pub lanes: Lanes,
     /// Limits of what a worker holds in memory.
     pub hold: Hold,
+    /// What a worker may take.
+    pub memory: Memory,
     /// When positions are committed.
     pub commit: Commit,
     /// The delivery log.
@@ -222,6 +226,7 @@ impl Config {
         self.events.read(reader);
         self.lanes.read(reader);
         self.hold.read(reader);
+        self.memory.read(reader, &self.delivery, &self.hold);
         self.commit.read(reader);
         self.attempts_log.read(reader);
         self.admin.read(reader);

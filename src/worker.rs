@@ -12,6 +12,7 @@ mod follow;
 mod heal;
 mod health;
 mod input;
+mod memory;
 mod observe;
 mod rejoin;
 mod setup;
@@ -34,6 +35,7 @@ use self::{
     execute::Http,
     heal::Heal,
     health::Watch,
+    memory::Memory,
     observe::Observer,
     rejoin::Rejoin,
     stop::Stopping,
@@ -93,6 +95,7 @@ pub struct Worker {
     routes: HashMap<RouteId, Outstanding>,
     endpoints: Endpoints,
     observer: Observer,
+    memory: Memory,
     watch: Watch,
     stopping: Stopping,
     rejoin: Rejoin,
@@ -211,12 +214,14 @@ impl Worker {
         let now = self.clock.now();
         let status = self.engine.status(now, 20);
         let disabled = self.endpoints.describe(&self.engine);
-        self.observer.gauges(&status, now, &self.clock, &disabled);
+        let memory = self.memory.look(&status);
+        self.observer.gauges(&status, &memory, now, &self.clock, &disabled);
         if let Some(consumer) = &self.consumer {
             self.observer.lag(&status, &consumer.ends());
         }
         let findings = self.watch.look(&health::Sight {
             status: &status,
+            memory: &memory,
             consumer: self.consumer.as_ref(),
             oldest_route: self.routes.values().map(|route| route.since).min(),
             skew_seconds: self.clock.skew().as_secs_f64(),

@@ -169,3 +169,15 @@ async fn a_retry_stays_on_the_partition_number_of_its_event_whatever_its_key() {
     }
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_leaves_no_memory_to_records_is_told_and_events_go_on() {
+    let fixture = Fixture::new().await;
+    // 20 MiB for attempts, 384 MiB for connections, and for records no more than they keep anyway.
+    let worker = fixture.starting("memory.budget", "412MiB").await;
+    worker.await_reasons(|all| all.len() == 1 && all[0].starts_with("memory: the directory takes"));
+    fixture.publish(&["evt_1", "evt_2", "evt_3"]);
+    fixture.await_acknowledged(3).await;
+    fixture.await_committed(&fixture.topics.completions(), 3);
+    worker.stop().await;
+}

@@ -48,6 +48,7 @@ struct Arguments {
 /// A worker that has read its directory.
 struct Loaded {
     worker: Worker,
+    admin: Admin,
     /// From its start until it was ready.
     ready: Duration,
     /// What `/readyz` said while it read.
@@ -99,12 +100,15 @@ fn measure(merchants: u64) -> anyhow::Result<()> {
         println!("a change takes effect after {:.0} ms", took.as_secs_f64() * 1_000.0);
         changes.push(took.as_secs_f64() * 1_000.0);
     }
+    // By now the gauges are renewed.
+    let said = many.admin.metric("paynotify_memory_bytes{part=\"directory\"}")? / merchants as f64;
+    println!("paynotify_memory_bytes says {said:.0} bytes a merchant");
     many.worker.stop()?;
     let figures = json!({
         "merchants": merchants, "entry_bytes": all.longest(),
         "ready_seconds": many.ready.as_secs_f64(),
         "ready_seconds_with_one": one.ready.as_secs_f64(), "rss_mib": many.rss_mib,
-        "bytes_per_merchant": resident, "peak_bytes_per_merchant": peak,
+        "bytes_per_merchant": resident, "said_bytes_per_merchant": said, "peak_bytes_per_merchant": peak,
         "change_ms": changes, "readyz_meanwhile": many.waited_for,
     });
     let path = directory.join("directory.json");
@@ -140,7 +144,7 @@ fn load(bootstrap: &str, prefix: &str, directory: &Path) -> anyhow::Result<Loade
     let ready = begun.elapsed();
     let (rss_mib, peak_mib) =
         (process::resident_mib(worker.pid())?, process::peak_mib(worker.pid())?);
-    Ok(Loaded { worker, ready, waited_for, rss_mib, peak_mib })
+    Ok(Loaded { worker, admin, ready, waited_for, rss_mib, peak_mib })
 }
 
 /// From before the write of an entry until an event is delivered as it says: a merchant that was

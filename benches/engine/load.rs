@@ -158,7 +158,11 @@ fn settings(in_flight: usize) -> Settings {
         breaker: BreakerSettings::default(),
         flood_brake: true,
         lane_records: 500,
-        hold: HoldBounds { records: 2 * in_flight, bytes: usize::MAX / 2 },
+        hold: HoldBounds {
+            records: 2 * in_flight,
+            bytes: usize::MAX / 2,
+            with_directory: usize::MAX,
+        },
         unknown_merchant_grace: Span::from_secs(3_600),
         longest_parking: Span::from_secs(1_800),
         commit_interval: Span::from_millis(200),

@@ -157,6 +157,28 @@ pub struct HoldBounds {
     pub records: usize,
     /// Bytes of all partitions; grades together may take half of them.
     pub bytes: usize,
+    /// Bytes of what is held and of the directory together: a large directory leaves less to records.
+    pub with_directory: usize,
+}
+
+impl HoldBounds {
+    /// Records keep this part of their bytes, however large the directory is.
+    const LEAST: usize = 16;
+
+    /// Bytes that records may have beside a directory of this size.
+    pub fn beside(&self, directory: usize) -> usize {
+        self.with_directory.saturating_sub(directory).clamp(Self::least(self.bytes), self.bytes)
+    }
+
+    /// Whether a directory of this size takes what is to be left to records.
+    pub fn is_exceeded_by(&self, directory: usize) -> bool {
+        self.with_directory.saturating_sub(directory) < Self::least(self.bytes)
+    }
+
+    /// What is left of so many bytes for records when the directory takes the rest.
+    pub const fn least(bytes: usize) -> usize {
+        bytes / Self::LEAST
+    }
 }
 
 /// Bytes held now, of a limit that completions and grades share.
@@ -171,6 +193,16 @@ impl HeldBytes {
     /// Nothing is held.
     pub fn new(limit: usize) -> Self {
         Self { limit, completions: 0, grades: 0 }
+    }
+
+    /// What they may have together from now on; what is held beyond it stays.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// What all may have together.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
     /// All bytes held.

@@ -226,6 +226,15 @@ impl Engine {
         }
     }
 
+    /// Records and the directory share their memory, and the directory has changed.
+    pub(super) fn share_memory(&mut self) {
+        let (before, limit) = (self.held.limit(), self.settings.hold.beside(self.directory_bytes));
+        self.held.set_limit(limit);
+        if limit > before {
+            self.resume_what_fits();
+        }
+    }
+
     /// Bytes became free, so others may go on.
     pub(super) fn resume_what_fits(&mut self) {
         for partition in self.paused.iter().copied().collect::<Vec<_>>() {

@@ -140,6 +140,8 @@ const COMMIT_AGAIN: Span = Span::from_millis(500);
 pub struct Engine {
     settings: Settings,
     directory: Named<MerchantId, Arc<Merchant>>,
+    /// What its merchants take.
+    directory_bytes: usize,
     holds: BTreeMap<Partition, Hold>,
     held: HeldBytes,
     paused: BTreeSet<Partition>,
@@ -226,8 +228,9 @@ impl Engine {
         let slots = Slots::new(*max_in_flight, *max_suspects, classes);
         Self {
             directory: Named::default(),
+            directory_bytes: 0,
             holds: BTreeMap::new(),
-            held: HeldBytes::new(settings.hold.bytes),
+            held: HeldBytes::new(settings.hold.beside(0)),
             paused: BTreeSet::new(),
             deliveries: Numbered::default(),
             next_delivery: 0,
@@ -259,12 +262,17 @@ impl Engine {
         id: &MerchantId,
         merchant: Option<Arc<Merchant>>,
     ) {
-        let Some(merchant) = merchant else {
-            self.directory.remove(id);
-            return;
+        let new = merchant.as_ref().map_or(0, |merchant| merchant.footprint());
+        let old = match merchant {
+            Some(merchant) => {
+                self.renew_lanes(now, &merchant);
+                self.directory.insert(id.clone(), merchant)
+            }
+            None => self.directory.remove(id),
         };
-        self.renew_lanes(now, &merchant);
-        self.directory.insert(id.clone(), merchant);
+        self.directory_bytes += new;
+        self.directory_bytes -= old.map_or(0, |merchant| merchant.footprint());
+        self.share_memory();
     }
 
     /// A merchant as it is known now.

@@ -58,7 +58,7 @@ impl Engine {
             }
         }
         self.balance_later(now, later);
-        let bytes = self.settings.hold.bytes / BLOCKED_BYTES;
+        let bytes = self.held.limit() / BLOCKED_BYTES;
         while self.held.total() > bytes && self.lanes.blocked_bytes() > bytes {
             let Some((partition, place)) = self.lanes.newest_of_heaviest() else {
                 break;

@@ -20,6 +20,12 @@ pub struct Status {
     pub classes: Vec<ClassStatus>,
     /// Bytes of held records.
     pub held_bytes: usize,
+    /// Bytes that they may have, beside the directory.
+    pub held_most: usize,
+    /// Bytes of the directory, about.
+    pub directory_bytes: usize,
+    /// Whether the directory leaves records less than they are to have.
+    pub directory_too_large: bool,
     /// Whether an outage of ours stops the giving up of events.
     pub braked: Braked,
     /// Deliveries whose route the broker did not take.
@@ -117,6 +123,9 @@ impl Engine {
                 })
                 .collect(),
             held_bytes: self.held.total(),
+            held_most: self.held.limit(),
+            directory_bytes: self.directory_bytes,
+            directory_too_large: self.settings.hold.is_exceeded_by(self.directory_bytes),
             braked: self.brake.braked(now),
             stuck_routes: self.stuck.len(),
             uncommitted_for: self

@@ -37,6 +37,7 @@ use http::{
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
+pub use connection::CONNECTION_BYTES;
 use connections::Connections;
 pub use deadline::Deadline;
 use dial::Dial;
@@ -53,6 +54,10 @@ use crate::{
 
 /// Bytes of a response's body at most.
 const MAX_BODY: usize = 64 * 1024;
+/// The head of a request, and of the work on it.
+const REQUEST: usize = 16 * 1024;
+/// Bytes that an attempt takes at most beside its event and its connection.
+pub const ATTEMPT_BYTES: usize = MAX_BODY + REQUEST;
 /// Bytes of a failing body that are looked at for the excerpt.
 const EXCERPT_SOURCE: usize = 1024;
 /// Headers of a response at most.
@@ -132,6 +137,11 @@ impl Client {
         };
         let connections = Connections::new(dial, bounds);
         Ok(Self { connections, allow_http: settings.allow_http, excerpts: settings.excerpts })
+    }
+
+    /// Connections that are open now, those that are being dialled included.
+    pub fn open_connections(&self) -> usize {
+        self.connections.open_now()
     }
 
     /// Makes attempt `number` (from 1) of this delivery and says what came back. `trace` are the

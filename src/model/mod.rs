@@ -6,6 +6,7 @@ mod certificate;
 mod class;
 mod dialect;
 mod event;
+mod footprint;
 mod id;
 mod ladder;
 mod merchant;

@@ -4,6 +4,7 @@
 //! [`super::worst`]. Names are part of the contract (section 8).
 
 mod declare;
+mod memory;
 mod slots;
 
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +22,7 @@ use crate::{
 use super::{labels, process, worst::Worst};
 
 use declare::Declare;
+use memory::Memory;
 use slots::Slots;
 
 /// Seconds; the default timeout is 10 s, the longest 2 m.
@@ -61,6 +63,7 @@ pub struct Metrics {
     topics: Named<Source, Topic>,
     commits: [IntCounter; 3],
     slots: Slots,
+    memory: Memory,
     endpoints_disabled: IntGauge,
     rebalances: IntCounter,
     clock_skew: Gauge,
@@ -153,6 +156,7 @@ impl Metrics {
             topics: declare.topics(prefix, sources)?,
             commits: ["ok", "failed", "fenced"].map(|word| commits.with_label_values(&[word])),
             slots: Slots::new(&declare)?,
+            memory: Memory::new(&declare)?,
             endpoints_disabled: declare.gauge(
                 "paynotify_endpoints_disabled",
                 "Endpoints that workers disabled and nobody has enabled; every worker knows all.",
@@ -259,9 +263,14 @@ impl Metrics {
         &self.slots
     }
 
+    /// The memory budget, and where it is.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// So many endpoints were disabled by workers.
     pub fn set_endpoints_disabled(&self, endpoints: usize) {
-        self.endpoints_disabled.set(i64::try_from(endpoints).unwrap_or(i64::MAX));
+        self.endpoints_disabled.set(gauge(endpoints));
     }
 
     /// Partitions came or went.
@@ -305,6 +314,10 @@ impl Metrics {
             count(topic);
         }
     }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Those pairs of outcome and reason that can be.

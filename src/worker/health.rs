@@ -2,8 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use super::watchdog::{
-    Ages, Client, Deadlines, Fault, LONGEST_LOOK, Step, Watchdog, heads::Heads, silence::Silence,
+use super::{
+    memory::Usage,
+    watchdog::{
+        Ages, Client, Deadlines, Fault, LONGEST_LOOK, Step, Watchdog, heads::Heads,
+        silence::Silence,
+    },
 };
 use crate::{
     engine::Status,
@@ -41,6 +45,7 @@ pub struct Watch {
 /// What there is to see.
 pub struct Sight<'a> {
     pub status: &'a Status,
+    pub memory: &'a Usage,
     pub consumer: Option<&'a ConsumerHandle>,
     pub oldest_route: Option<Instant>,
     pub skew_seconds: f64,
@@ -143,6 +148,7 @@ impl Watch {
                 )
             }),
         );
+        self.health.set("memory", sight.memory.trouble());
         let skew = sight.skew_seconds;
         self.health.set(
             "clock",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::attempts_log::AttemptsLog;
+use super::{attempts_log::AttemptsLog, memory::Usage};
 use crate::{
     clock::Clock,
     engine::{DeliveryOutcome, DeliveryReport, Destination, PartitionStatus, Report, Status},
@@ -95,6 +95,7 @@ impl Observer {
     pub fn gauges(
         &self,
         status: &Status,
+        memory: &Usage,
         now: Timestamp,
         clock: &Clock,
         disabled: &(usize, Vec<Value>),
@@ -114,9 +115,11 @@ impl Observer {
         for class in &status.classes {
             slots.set_class(&class.name, class.in_flight, class.waiting);
         }
+        self.metrics.memory().set(memory.budget(), memory.parts());
         self.metrics.set_clock_skew(clock.skew().as_secs_f64());
         self.metrics.set_endpoints_disabled(disabled.0);
         let mut described = self.describe(status, now, clock);
+        described["memory"] = memory.describe();
         described["disabled_endpoints"] = json!({ "count": disabled.0, "first": disabled.1 });
         self.status.send_replace(described);
     }

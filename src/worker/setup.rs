@@ -16,13 +16,14 @@ use super::{
     execute::Http,
     files::{self, TooFewFiles},
     health::Watch,
+    memory::Memory,
     observe::Observer,
     topics_check,
     watchdog::{Deadlines, Fault},
 };
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Parts},
     engine::{Engine, HoldBounds, Patience},
     kafka::{
         self, ClientSettings, TopicNames,
@@ -184,6 +185,7 @@ impl Settings {
             hold: HoldBounds {
                 records: config.hold.max_records_per_partition as usize,
                 bytes: config.hold.max_bytes.as_usize(),
+                with_directory: self.memory().records_and_directory,
             },
             unknown_merchant_grace: config.directory.unknown_merchant_grace,
             longest_parking: config.parking.longest_grade,
@@ -191,6 +193,10 @@ impl Settings {
             commit_every: config.commit.every,
             commit_refresh: config.commit.refresh,
         }
+    }
+
+    fn memory(&self) -> Parts {
+        self.config.memory.parts(&self.config.delivery)
     }
 
     fn patience(&self) -> Patience {
@@ -266,6 +272,7 @@ pub async fn start(
         let (ladder, first) = (grades_read.clone(), settings.first_start);
         blocking(stop, move || Consumer::start(&kafka, topics, &ladder, first, clock)).await??
     };
+    let memory = Memory::new(settings.memory(), client.clone());
     let http = Http::new(client, clock.clone());
     let limit = settings.config.delivery.max_in_flight as usize;
     let (attempts, attempted) = Attempts::new(http, clock.clone(), limit);
@@ -289,6 +296,7 @@ pub async fn start(
         routes: std::collections::HashMap::new(),
         endpoints,
         observer,
+        memory,
         watch: Watch::new(shown.health, settings.deadlines),
         stopping: super::Stopping::default(),
         rejoin: super::Rejoin::default(),

@@ -220,6 +220,12 @@ fn every_mistake_names_key_place_and_remedy() {
         ),
         ("kafka = 3", "pay.toml:1: kafka: a section, not a value; write [kafka] and keys below"),
         (
+            "[memory]\nbudget = \"411MiB\"",
+            "pay.toml:2: memory.budget: 411MiB is less than 20MiB for attempts, 384MiB for \
+             connections and 8MiB for records; write more, or lower delivery.max_connections or \
+             delivery.max_in_flight",
+        ),
+        (
             "[events]\nmax_bytes = \"a lot\"",
             "pay.toml:2: events.max_bytes: \"a lot\" is not a size; \
              write a size such as \"256KiB\"",

@@ -45,9 +45,13 @@ impl World {
             }
         }
         let largest = self.largest + RECORD_OVERHEAD;
-        let bytes = settings.hold.bytes + status.partitions.len() * self.plan.batch * largest;
-        if status.held_bytes > bytes {
-            broken.push(("memory", format!("{} bytes are held", status.held_bytes)));
+        // What was held before the directory grew may stay.
+        let falls = status.held_bytes > status.held_most;
+        let most = if falls { process.held_most.max(status.held_most) } else { status.held_most };
+        let bytes = most + status.partitions.len() * self.plan.batch * largest;
+        if status.held_bytes > bytes || status.held_most > settings.hold.bytes {
+            let Status { held_bytes, held_most, .. } = &status;
+            broken.push(("memory", format!("{held_bytes} bytes are held of {held_most}")));
         }
         for lane in &status.lanes {
             if lane.waiting > settings.lane_records {
@@ -81,6 +85,12 @@ impl World {
 
     fn count_status(&mut self, worker: usize, status: &Status) {
         let process = &mut self.workers[worker];
+        if status.held_bytes <= status.held_most || status.held_most > process.held_most {
+            process.held_most = status.held_most;
+        }
+        if status.directory_too_large {
+            self.coverage.saw("memory", "of the directory");
+        }
         let was = std::mem::replace(&mut process.open_breakers, status.breakers_open);
         match status.breakers_open.cmp(&was) {
             Ordering::Greater => self.coverage.saw("breaker", "opened"),

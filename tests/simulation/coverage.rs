@@ -105,6 +105,7 @@ fn required() -> Vec<Seen> {
     list.extend(all("reader", &["records", "end", "gap", "paused with more"]));
     list.extend(all("breaker", &["opened", "closed"]));
     list.extend(all("slots", &["suspects at their limit", "all taken", "class at its most"]));
+    list.extend(all("memory", &["of the directory"]));
     list.extend(all("poison", &["undecodable", "invalid", "tombstone"]));
     list.extend(all("zombie", &["attempt", "route", "commit"]));
     list.extend(Fault::ALL.iter().map(|fault| ("fault", fault.word())));

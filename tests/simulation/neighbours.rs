@@ -64,7 +64,11 @@ fn settings(dice: &mut Dice, pool: Pool) -> Settings {
         breaker: BreakerSettings::default(),
         flood_brake: true,
         lane_records: dice.pick(&[16, 64]),
-        hold: HoldBounds { records: dice.pick(&[256, 1_024]), bytes: 16 << 20 },
+        hold: HoldBounds {
+            records: dice.pick(&[256, 1_024]),
+            bytes: 16 << 20,
+            with_directory: usize::MAX,
+        },
         unknown_merchant_grace: Span::from_secs(60),
         longest_parking: Span::from_secs(120),
         ladder: Ladder::new([5, 15, 30, 120].map(Span::from_secs).to_vec()).unwrap(),

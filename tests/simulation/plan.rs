@@ -111,7 +111,7 @@ fn settings(dice: &mut Dice, crowd: bool) -> Settings {
         },
         flood_brake: crowd || dice.one_in(2),
         lane_records: dice.pick(&[1, 1, 2, 3, 8, 50]),
-        hold: HoldBounds { records: hold_records, bytes: hold_bytes },
+        hold: HoldBounds { records: hold_records, bytes: hold_bytes, with_directory: usize::MAX },
         unknown_merchant_grace: Span::from_secs(grace),
         longest_parking: Span::from_millis(longest).max(ladder.smallest().delay()),
         ladder,
@@ -119,6 +119,10 @@ fn settings(dice: &mut Dice, crowd: bool) -> Settings {
         commit_every: dice.pick(&[1, 2, 10, 500]),
         commit_refresh: Span::from_secs(dice.pick(&[60, 3_600, 43_200])),
     }
+}
+
+fn with_directory(dice: &mut Dice) -> usize {
+    if dice.one_in(3) { dice.pick(&[0, 2_000, 6_000, 20_000, 1 << 20]) } else { usize::MAX }
 }
 
 fn faults(dice: &mut Dice, cut: &Cut) -> Vec<Fault> {
@@ -135,7 +139,8 @@ impl Plan {
         let mut dice = Dice::new(seed, "plan");
         // The flood brake looks for many endpoints on many hosts.
         let crowd = dice.one_in(16);
-        let settings = settings(&mut dice, crowd);
+        let mut settings = settings(&mut dice, crowd);
+        settings.hold.with_directory = with_directory(&mut Dice::new(seed, "memory"));
         let horizon = dice.pick(&[3, 10, 30, 60, 300, 1_800]);
         let events = if crowd { dice.count(60, 200) } else { dice.count(1, 60) };
         let fault_count = dice.count(1, 12);

@@ -60,6 +60,8 @@ pub struct Worker {
     /// Whether it still works on what the group gave to others.
     pub fenced: bool,
     pub open_breakers: usize,
+    /// What records might have when they last fitted.
+    pub held_most: usize,
 }
 
 /// Where a record was read and under which assignment.
@@ -157,6 +159,7 @@ impl Worker {
             signing: true,
             fenced: false,
             open_breakers: 0,
+            held_most: 0,
         }
     }
 

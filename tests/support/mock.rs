@@ -80,27 +80,33 @@ impl Fixture {
 
     /// The same with other deadlines of its watchdog.
     pub async fn watched(&self, deadlines: Deadlines, properties: &[(&str, &str)]) -> Running {
-        self.start(deadlines, GRADE, properties).await
+        let key = |name: &str| format!("kafka.properties.{name}");
+        let flags: Vec<_> = properties.iter().map(|(name, value)| (key(name), *value)).collect();
+        let running = self.start(deadlines, &flags).await;
+        running.await_reasons(<[String]>::is_empty);
+        running
     }
 
     /// The same with these grades.
     pub async fn graded(&self, deadlines: Deadlines, grades: &str) -> Running {
-        self.start(deadlines, grades, &[]).await
+        let running = self.start(deadlines, &[("topics.grades".to_owned(), grades)]).await;
+        running.await_reasons(<[String]>::is_empty);
+        running
     }
 
-    async fn start(
-        &self,
-        deadlines: Deadlines,
-        grades: &str,
-        properties: &[(&str, &str)],
-    ) -> Running {
+    /// Starts a worker with this setting and does not wait.
+    pub async fn starting(&self, key: &str, value: &str) -> Running {
+        self.start(Deadlines::default(), &[(key.to_owned(), value)]).await
+    }
+
+    async fn start(&self, deadlines: Deadlines, more: &[(String, &str)]) -> Running {
         let file = self.directory.path().join("merchants.jsonl");
         let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let mut flags = vec![
             set("kafka.bootstrap_servers", &self.cluster.bootstrap_servers()),
             set("kafka.group", "mock"),
             set("topics.prefix", "mock"),
-            set("topics.grades", grades),
+            set("topics.grades", GRADE),
             set("defaults.policy.intervals", GRADE),
             set("parking.longest_grade", GRADE),
             set("directory.file", &file.display().to_string()),
@@ -111,9 +117,7 @@ impl Fixture {
             set("kafka.properties.session.timeout.ms", "6000"),
             set("kafka.properties.heartbeat.interval.ms", "200"),
         ];
-        flags.extend(
-            properties.iter().map(|(key, value)| set(&format!("kafka.properties.{key}"), value)),
-        );
+        flags.extend(more.iter().map(|(key, value)| set(key, value)));
         let config = Inputs { flags, ..Inputs::default() }.load().unwrap().config;
         let settings = Settings {
             allow_unsafe: false,
@@ -129,9 +133,7 @@ impl Fixture {
         let stop = CancellationToken::new();
         let worker = worker::start(settings, shown, &stop).await.unwrap();
         let ended = tokio::spawn(worker.run(stop.clone()));
-        let running = Running { health, stop, ended };
-        running.await_reasons(<[String]>::is_empty);
-        running
+        Running { health, stop, ended }
     }
 
     pub fn clients(&self) -> ClientSettings {

@@ -15,7 +15,7 @@ fn reserved(bulk: usize) -> (Scenario, Vec<String>) {
         max_in_flight: 10,
         max_suspects: 10,
         classes: vec![class("standard", 0, 10), class("vip", 5, 10)],
-        hold: HoldBounds { records: 20, bytes: 1 << 20 },
+        hold: HoldBounds { records: 20, bytes: 1 << 20, with_directory: usize::MAX },
         ..settings()
     });
     let vip = Policy { class: ClassId::at(1).unwrap(), ..policy(&[5]) };

@@ -1,5 +1,5 @@
 use super::scenario::*;
-use crate::engine::*;
+use crate::{engine::*, model::EventFilter};
 
 #[test]
 fn a_full_partition_is_paused_and_resumed_at_half() {
@@ -81,6 +81,38 @@ fn grades_leave_half_of_the_bytes_to_completions() {
     given.read(completions(0), "acme");
     given.read(completions(0), "acme");
     assert_eq!(given.paused, [on_grade(600, 0)]);
+}
+
+#[test]
+fn a_larger_directory_leaves_less_to_records_and_a_smaller_one_gives_it_back() {
+    let mut settings = settings();
+    settings.hold = HoldBounds { records: 100, bytes: 64 << 10, with_directory: 64 << 10 };
+    let mut given = Scenario::with(settings);
+    let mut long = endpoint("long", policy(&[5]));
+    long.events = vec![EventFilter::Exactly("x".repeat(50 << 10))];
+    given.know(merchant("large", vec![long]));
+    let status = given.engine.status(given.now, 0);
+    assert!(status.directory_bytes > 50 << 10 && status.directory_bytes < 60 << 10);
+    assert_eq!(status.held_most, (64 << 10) - status.directory_bytes);
+    while given.paused.is_empty() {
+        given.read(completions(0), "acme");
+    }
+    assert!(given.engine.status(given.now, 0).held_bytes < 16 << 10);
+    assert!(given.resumed.is_empty());
+    given.forget("large");
+    assert_eq!(given.resumed, [completions(0)], "though nothing was answered");
+}
+
+#[test]
+fn records_keep_a_sixteenth_of_their_bytes_however_large_the_directory_is() {
+    let mut settings = settings();
+    settings.hold = HoldBounds { records: 100, bytes: 64 << 10, with_directory: 4 << 10 };
+    let mut given = Scenario::with(settings);
+    let status = given.engine.status(given.now, 0);
+    assert!(status.directory_too_large, "beside one merchant");
+    assert_eq!(status.held_most, 4 << 10);
+    given.forget("acme");
+    assert!(!given.engine.status(given.now, 0).directory_too_large);
 }
 
 #[test]
@@ -191,7 +223,7 @@ fn a_partition_that_goes_leaves_the_others_paused_until_there_is_room() {
 #[test]
 fn a_partition_is_paused_before_its_map_outgrows_the_metadata() {
     let mut settings = settings();
-    settings.hold = HoldBounds { records: 100_000, bytes: 1 << 30 };
+    settings.hold = HoldBounds { records: 100_000, bytes: 1 << 30, with_directory: usize::MAX };
     settings.max_in_flight = 100_000;
     let mut given = Scenario::with(settings);
     let mut main = endpoint("main", policy(&[5]));

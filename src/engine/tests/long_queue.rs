@@ -34,7 +34,7 @@ impl Queue {
         let mut given = Scenario::with(Settings {
             lane_records: 500,
             longest_parking: LONGEST_PARKING,
-            hold: HoldBounds { records: 1_000, bytes: 1 << 24 },
+            hold: HoldBounds { records: 1_000, bytes: 1 << 24, with_directory: usize::MAX },
             ..settings
         });
         for name in merchants {

@@ -52,7 +52,7 @@ pub fn settings() -> Settings {
         breaker: BreakerSettings::default(),
         flood_brake: true,
         lane_records: 100,
-        hold: HoldBounds { records: 100, bytes: 1 << 20 },
+        hold: HoldBounds { records: 100, bytes: 1 << 20, with_directory: usize::MAX },
         unknown_merchant_grace: seconds(3_600),
         longest_parking: seconds(1_800),
         commit_interval: Span::from_millis(200),
@@ -151,6 +151,12 @@ impl Scenario {
     pub fn know(&mut self, merchant: Merchant) {
         let id = merchant.id.clone();
         self.engine.handle_merchant(self.now, &id, Some(Arc::new(merchant)));
+    }
+
+    pub fn forget(&mut self, merchant: &str) {
+        let id = MerchantId::parse(merchant).unwrap();
+        self.engine.handle_merchant(self.now, &id, None);
+        self.settle();
     }
 
     /// The next record on a partition, under the first assignment.

@@ -7,7 +7,7 @@ use crate::{engine::*, model::*};
 fn endpoints_that_hang_take_their_part_of_the_slots_and_leave_the_rest() {
     let slots = Settings { max_in_flight: 100, max_suspects: 20, ..settings() };
     let mut given = Scenario::with(Settings {
-        hold: HoldBounds { records: 10_000, bytes: 1 << 30 },
+        hold: HoldBounds { records: 10_000, bytes: 1 << 30, with_directory: usize::MAX },
         lane_records: 1_000,
         ..slots
     });
@@ -73,7 +73,7 @@ fn ten_for_suspects() -> Scenario {
     Scenario::with(Settings {
         max_in_flight: 40,
         max_suspects: 10,
-        hold: HoldBounds { records: 40, bytes: 1 << 20 },
+        hold: HoldBounds { records: 40, bytes: 1 << 20, with_directory: usize::MAX },
         ..settings()
     })
 }

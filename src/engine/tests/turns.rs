@@ -10,7 +10,7 @@ fn waiting(slots: usize, merchants: &[(&str, Policy)], count: usize) -> Scenario
     let mut given = Scenario::with(Settings {
         max_in_flight: slots,
         lane_records: 10_000,
-        hold: HoldBounds { records: 100_000, bytes: 1 << 30 },
+        hold: HoldBounds { records: 100_000, bytes: 1 << 30, with_directory: usize::MAX },
         ..settings()
     });
     given.engine.allow_attempts(false);

@@ -29,6 +29,10 @@ const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// Bytes that a merchant may send ahead on one stream, and on one connection.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// A TLS session: records of 16 KiB in both directions, each twice, keys and certificates.
+const TLS: usize = 64 * 1024;
+/// Bytes that a connection takes at most: over HTTP/2, where more may be sent ahead than over HTTP/1.1.
+pub const CONNECTION_BYTES: usize = CONNECTION_WINDOW as usize + MAX_HEADER_LIST as usize + TLS;
 /// Reads in a row before others have their turn. What h2 has read of interim answers piles up until
 /// whoever waits for the response throws it away.
 const READS: u8 = 8;

@@ -45,6 +45,11 @@ impl Connections {
         Self { dial, pool: Arc::new(Pool::new(bounds)), watched: Arc::default() }
     }
 
+    /// How many are open or being dialled.
+    pub fn open_now(&self) -> usize {
+        self.pool.open_now()
+    }
+
     /// Sends the request to where the endpoint is. A connection that turns out to be closed before
     /// anything was sent is replaced; nothing is sent twice.
     pub async fn send(

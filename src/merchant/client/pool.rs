@@ -93,6 +93,11 @@ impl Pool {
         (self.bounds.idle_timeout / 4).max(Duration::from_millis(10))
     }
 
+    /// How many connections have the right to be open.
+    pub fn open_now(&self) -> usize {
+        self.bounds.open.saturating_sub(self.open.available_permits())
+    }
+
     /// A connection that is there and takes a request.
     pub fn take(&self, key: &Key) -> Option<Taken> {
         self.kept().take(key)

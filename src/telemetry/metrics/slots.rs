@@ -2,7 +2,7 @@
 
 use prometheus::{IntGauge, IntGaugeVec};
 
-use super::Declare;
+use super::{Declare, gauge};
 
 /// Metrics of the slots for attempts.
 #[derive(Debug)]
@@ -70,8 +70,4 @@ impl Slots {
         self.class_in_flight.with_label_values(&[class]).set(gauge(in_flight));
         self.class_waiting.with_label_values(&[class]).set(gauge(waiting));
     }
-}
-
-fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -33,6 +33,8 @@ fn every_metric_of_the_contract_is_there_at_zero() {
         "paynotify_commits_total{result=\"ok\"} 0",
         "paynotify_breakers_open 0",
         "paynotify_in_flight_attempts 0",
+        "paynotify_memory_budget_bytes 0",
+        "paynotify_memory_bytes{part=\"directory\"} 0",
         "paynotify_rebalances_total 0",
         "paynotify_records_lost_total{topic=\"pay\"} 0",
         "paynotify_clock_skew_seconds 0",
