@@ -90,6 +90,9 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let drains = if arguments.rate.is_some() { 0 } else { arguments.runs };
     let builds = arguments.ours.as_deref().zip(arguments.against.as_deref());
+    if drains > 0 {
+        bench.warm_up()?;
+    }
     for run in 1..=drains {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or_default();

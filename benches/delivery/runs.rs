@@ -42,6 +42,8 @@ const LIVE_TIME: Duration = Duration::from_secs(6);
 /// What is sent how while latency is measured.
 const LIVE_WORKLOAD: Workload =
     Workload { name: "live", in_flight: 256, attempts_log: true, ..Workload::USUAL };
+/// Drains before those that count.
+const WARM_UPS: usize = 3;
 /// Events that open connections before latency is measured.
 const WARM: u64 = 2_000;
 /// How long a drain may take.
@@ -74,6 +76,17 @@ impl Bench {
         let receiver = Receiver::start_secured(directory)?;
         let (directory, filled) = (directory.to_owned(), BTreeSet::new());
         Ok(Self { bootstrap, receiver, events, filled, directory, by_thread: BTreeMap::new() })
+    }
+
+    /// Drains that do not count: a broker that has just started is slow while the JVM compiles.
+    pub fn warm_up(&mut self) -> anyhow::Result<()> {
+        let workload = Workload { attempts_log: true, ..Workload::USUAL };
+        self.fill(workload.events)?;
+        for _ in 0..WARM_UPS {
+            let drained = self.drain(workload, None, |_| Ok(()))?;
+            eprintln!("warming up: {:.0}/s", drained.per_second);
+        }
+        Ok(())
     }
 
     /// The bare client, then a drain; and of two builds of the program, if they are given, which is how
