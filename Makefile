@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-against bench-engine bench-allocations bench-group bench-isolation bench-ladder bench-directory profile fmt lint
+.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-against bench-engine bench-allocations bench-cost bench-group bench-isolation bench-ladder bench-directory profile fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -55,6 +55,10 @@ bench-engine: ## what an event costs the engine with few lanes and with a millio
 bench-allocations: ## how many allocations a delivery takes; writes target/bench/allocations.json
 	@tools/setup build kafka
 	cargo bench --bench allocations
+
+bench-cost: ## bytes of a delivery on the network and on the broker's disk; writes target/bench/cost.json
+	@tools/setup build kafka
+	cargo bench --bench cost
 
 bench-group: ## cold start, two workers beside each other, rebalances under load; writes target/bench/group.json
 	@tools/setup build kafka

@@ -97,6 +97,7 @@ fn drain(
         new_group: true,
         workload,
         program,
+        more: "",
         admin,
     };
     receiver.reset()?;

@@ -215,6 +215,7 @@ impl Bench {
             new_group: false,
             workload,
             program: None,
+            more: "",
             admin: plan::ANY_PORT,
         };
         let mut worker = self.start(plan)?;
@@ -288,6 +289,7 @@ impl Bench {
             new_group: true,
             workload,
             program,
+            more: "",
             admin,
         };
         let mut worker = self.start(plan)?;

@@ -202,6 +202,7 @@ impl Bench {
             new_group,
             workload,
             program: None,
+            more: "",
             admin: admin.address(),
         };
         let worker = plan::start(plan, &self.0.bootstrap, &self.0.receiver, &directory)?;

@@ -139,6 +139,7 @@ impl Bench {
             workload,
             grades: &[SHORT, LONG],
             program: None,
+            more: "",
             admin: admin.address(),
         };
         let mut worker = plan::start(plan, &self.0.bootstrap, &self.0.receiver, &self.0.directory)?;

@@ -25,6 +25,8 @@ pub struct Plan<'a> {
     pub workload: Workload,
     /// Another build of the program than that of the benchmark.
     pub program: Option<&'a Path>,
+    /// Further lines of its configuration.
+    pub more: &'a str,
     /// Where its admin server listens; port 0 where nobody asks it.
     pub admin: SocketAddr,
 }
@@ -39,7 +41,7 @@ pub fn start(
     receiver: &Receiver,
     directory: &Path,
 ) -> anyhow::Result<Worker> {
-    let Plan { prefix, grades, path, new_group, workload, program, admin } = plan;
+    let Plan { prefix, grades, path, new_group, workload, program, more, admin } = plan;
     let Workload { in_flight, events, endpoints, signed, attempts_log, tls, .. } = workload;
     let group = if new_group { time::now_us() } else { 0 };
     let merchants = directory.join("merchants.jsonl");
@@ -63,7 +65,7 @@ pub fn start(
          delivery.max_in_flight = {in_flight}\ndelivery.allow_http = true\n{trust}\
          delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
          attempts_log.enabled = {attempts_log}\nadmin.listen = \"{admin}\"\n\
-         shutdown.grace = \"5s\"\n",
+         shutdown.grace = \"5s\"\n{more}",
         merchants.display(),
     );
     match program {

@@ -53,6 +53,8 @@ pub struct Stats {
     pub count: u64,
     /// Those with a signature.
     pub signed: u64,
+    /// Bytes of requests, refused ones included, heads and bodies.
+    pub bytes: u64,
     /// Events that were acknowledged, each once however often it came.
     pub acknowledged: u64,
     /// When the first came.

@@ -221,7 +221,13 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Rc<RefC
             if head.strip_prefix("POST ").is_some_and(|path| path.starts_with(REMOTE)) {
                 tokio::time::sleep(REMOTE_TIME).await;
             }
-            let answer = seen.borrow_mut().answer(head);
+            let answer = {
+                let mut seen = seen.borrow_mut();
+                if head.starts_with("POST ") {
+                    seen.stats.bytes += end as u64;
+                }
+                seen.answer(head)
+            };
             buffer.drain(..end);
             // Without one the client hangs, until it goes away.
             let Some(answer) = answer else { continue };

@@ -56,6 +56,11 @@ impl Cluster {
         addresses.collect::<Vec<_>>().join(",")
     }
 
+    /// Where a broker keeps its topics.
+    pub fn logs(&self, index: usize) -> PathBuf {
+        self.home(index).join("logs")
+    }
+
     /// Kills a broker at once; its records stay on disk.
     pub fn stop(&self, index: usize) {
         let node = self.node(index).take();

@@ -50,6 +50,11 @@ impl Broker {
         self.cluster.bootstrap()
     }
 
+    /// Where it keeps its topics.
+    pub fn logs(&self) -> std::path::PathBuf {
+        self.cluster.logs(0)
+    }
+
     /// Lets its JVM collect its garbage now, before something is measured that may not be stopped by it.
     pub fn collect_garbage(&self) {
         self.cluster.collect_garbage(0);
