@@ -237,6 +237,13 @@ fn every_mistake_names_key_place_and_remedy() {
 }
 
 #[test]
+fn a_small_budget_is_enough_for_small_limits() {
+    let limits = "[delivery]\nmax_in_flight = 32\nmax_connections = 64\n";
+    assert!(load(&format!("{limits}[memory]\nbudget = \"35MiB\""), &[], &[]).is_ok());
+    assert!(load(&format!("{limits}[memory]\nbudget = \"34MiB\""), &[], &[]).is_err());
+}
+
+#[test]
 fn a_mistake_in_the_environment_names_the_variable() {
     let error = load("", &[("PAYNOTIFY_ADMIN__LISTEN", "9464")], &[]).unwrap_err();
     let expected = "environment variable PAYNOTIFY_ADMIN__LISTEN: admin.listen: \
