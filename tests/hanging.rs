@@ -47,8 +47,7 @@ impl Drop for Frozen {
 }
 
 const CONSUMER: &str = "kafka-consumer";
-/// As far as the system keeps the name of rdkafka's thread.
-const PRODUCER: &str = "producer pollin";
+const PRODUCER: &str = "kafka-answers";
 
 async fn system(name: &str) -> (System, Receiver) {
     let broker = broker();

@@ -12,6 +12,7 @@ mod error;
 pub mod login;
 mod names;
 mod open;
+mod polled;
 pub mod position;
 pub mod producer;
 pub mod reader;

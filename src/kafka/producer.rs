@@ -15,7 +15,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
     types::RDKafkaErrorCode,
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -24,7 +24,7 @@ use super::{
     ClientSettings, Error, client,
     error::{is_fatal, is_silence},
     login::Login,
-    open,
+    polled::Polled,
 };
 use crate::{
     engine::RouteFailure,
@@ -109,7 +109,7 @@ impl SendError {
 
 /// An idempotent producer with a bounded number of records on their way, each answered once.
 pub struct Producer<T: Send + Sync + 'static = u64> {
-    inner: ThreadedProducer<Answers<T>>,
+    inner: Polled<Answers<T>>,
     answers: mpsc::Sender<Delivered<T>>,
     fatal: Arc<AtomicBool>,
 }
@@ -123,7 +123,7 @@ impl<T: Clone + Send + Sync + 'static> Producer<T> {
         let context = Answers { fatal: Arc::clone(&fatal), login, tokens: PhantomData };
         let mut config = settings.producer()?;
         config.set("queue.buffering.max.messages", IN_FLIGHT.to_string());
-        let inner = open::client("producer", &config, context)?;
+        let inner = Polled::new(&config, context)?;
         Ok((Self { inner, answers, fatal }, receiver))
     }
 
@@ -180,7 +180,7 @@ impl<T: Clone + Send + Sync + 'static> Producer<T> {
 
 /// A producer whose records may be dropped: for the delivery log.
 pub struct Log {
-    inner: ThreadedProducer<Dropped>,
+    inner: Polled<Dropped>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -194,8 +194,10 @@ impl Log {
         // Nobody waits for a line; each batch is a request, and the broker is everybody's.
         config.set("linger.ms", "200");
         config.set("batch.size", "131072");
+        // What is there needs no answer each: only what is not is counted.
+        config.set("delivery.report.only.error", "true");
         let context = Dropped { count: Arc::clone(&dropped), login: settings.login() };
-        let inner = open::client("producer", &config, context)?;
+        let inner = Polled::new(&config, context)?;
         Ok(Self { inner, dropped })
     }
 
