@@ -222,7 +222,7 @@ impl Slots {
         }
     }
 
-    /// When more endpoints under suspicion may begin, if only a later millisecond lets them; told once.
+    /// When more endpoints under suspicion may begin, if only a later step lets them; told once.
     pub fn next_suspects(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.suspects.next(now)
     }

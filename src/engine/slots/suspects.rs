@@ -5,13 +5,17 @@ use crate::{
     model::{Span, Timestamp},
 };
 
-/// What waits of theirs begins over so many milliseconds, evenly: when hundreds are due at a time,
-/// those that are well would have to wait until the processors are through with all of them.
-const SPREAD: usize = 50;
-/// At most so many may begin in one,
-const AT_ONCE: usize = 8;
+/// What waits of theirs begins in so many steps, evenly: when hundreds are due at a time, those that are
+/// well would have to wait until the processors are through with all of them.
+const STEPS: usize = 10;
+/// The time between two of them: each wakes whoever makes attempts.
+const STEP: Span = Span::from_millis(5);
+/// So many may begin in one however few wait,
+const FEW: usize = 5;
+/// and at most so many however many wait,
+const AT_ONCE: usize = 40;
 /// or one for so many of their slots.
-const SLOTS_FOR_ONE: usize = 64;
+const SLOTS_FOR_ONE: usize = 12;
 /// Nor is one kept waiting for longer after the one before it.
 const WIDEST: Span = Span::from_millis(10);
 /// How much an attempt counts beside those before it: one of so many.
@@ -28,11 +32,11 @@ pub struct Suspects {
     pub startable: usize,
     /// Those that were sent away.
     pub backlog: Backlog,
-    /// How many began in this millisecond.
+    /// When the present step began, and how many began in it.
     begun: (Timestamp, usize),
     /// How long attempts take of late.
     takes: Option<Span>,
-    /// The millisecond that was told of last.
+    /// The step that was told of last.
     told: Option<Timestamp>,
 }
 
@@ -52,7 +56,7 @@ impl Suspects {
 
     /// One begins.
     pub fn begun(&mut self, now: Timestamp) {
-        if self.begun.0 != now {
+        if now >= self.begun.0 + STEP {
             self.begun = (now, 0);
         }
         self.begun.1 += 1;
@@ -72,10 +76,10 @@ impl Suspects {
         self.has_slots() && !self.is_spent(now)
     }
 
-    /// When one more may begin, if only a later millisecond lets it; told once.
+    /// When one more may begin, if only a later step lets it; told once.
     pub fn next(&mut self, now: Timestamp) -> Option<Timestamp> {
         let waits = self.startable > 0 && self.has_slots() && self.is_spent(now);
-        let next = self.begun.0 + self.apart().max(Span::from_millis(1));
+        let next = self.begun.0 + self.apart().max(STEP);
         let next = Some(next).filter(|next| waits && self.told != Some(*next));
         self.told = next.or(self.told);
         next
@@ -86,18 +90,18 @@ impl Suspects {
     }
 
     fn is_spent(&self, now: Timestamp) -> bool {
-        let (at, count) = self.begun;
-        if at != now {
-            return now < at + self.apart();
+        let (since, count) = self.begun;
+        if now >= since + STEP {
+            return now < since + self.apart();
         }
-        let most = AT_ONCE.max(self.limit / SLOTS_FOR_ONE).min(self.freed_in_a_millisecond());
-        count >= (self.startable + count).div_ceil(SPREAD).min(most)
+        let most = AT_ONCE.max(self.limit / SLOTS_FOR_ONE).min(self.freed_in_a_step());
+        count >= (self.startable + count).div_ceil(STEPS).max(FEW).min(most)
     }
 
-    /// How many slots become free in a millisecond when all are taken, rounded up.
-    fn freed_in_a_millisecond(&self) -> usize {
-        let takes = usize::try_from(self.takes().as_millis()).unwrap_or(usize::MAX);
-        self.limit.div_ceil(takes.max(1))
+    /// How many slots become free in a step when all are taken, rounded up.
+    fn freed_in_a_step(&self) -> usize {
+        let count = |span: Span| usize::try_from(span.as_millis()).unwrap_or(usize::MAX);
+        self.limit.saturating_mul(count(STEP)).div_ceil(count(self.takes()).max(1))
     }
 
     /// The time in which one slot becomes free when all are taken: attempts that hang and began

@@ -248,10 +248,10 @@ fn while_attempts_trickle_reserves_that_nobody_wants_keep_nobody_from_them() {
 }
 
 #[test]
-fn suspects_begin_over_fifty_milliseconds_and_a_few_in_each_at_most() {
-    let few = [(2, 1), (50, 1), (51, 2), (300, 6), (10_000, 8)];
-    let few = few.map(|(waiting, at_once)| (waiting, 512, at_once));
-    for (waiting, limit, at_once) in [&few[..], &[(10_000, 640, 10), (10_000, 6_400, 100)]].concat()
+fn suspects_begin_in_ten_steps_of_five_milliseconds_and_a_few_in_each_at_most() {
+    let few = [(10, 5), (50, 5), (51, 6), (300, 30), (10_000, 40)];
+    let few = few.map(|(waiting, at_once)| (waiting, 480, at_once));
+    for (waiting, limit, at_once) in [&few[..], &[(10_000, 600, 50), (10_000, 6_000, 500)]].concat()
     {
         let mut slots = Slots::new(2 * limit, limit, &[Class::standard()]);
         // The lane itself is one that waits for good.
@@ -266,9 +266,10 @@ fn suspects_begin_over_fifty_milliseconds_and_a_few_in_each_at_most() {
             begun += 1;
         }
         assert_eq!(begun, at_once, "of {waiting} that wait, with {limit} slots");
-        let next = NOW + Span::from_millis(1);
+        let next = NOW + Span::from_millis(5);
         assert_eq!(slots.next_suspects(NOW), Some(next));
         assert_eq!(slots.next_suspects(NOW), None, "told already");
+        assert_eq!(slots.next(NOW + Span::from_millis(4)), None, "in the same step");
         assert!(slots.next(next).is_some());
     }
 }
@@ -294,8 +295,9 @@ fn begin(limit: usize, runs: u64, count: usize) -> Vec<u64> {
 
 #[test]
 fn suspects_that_hang_begin_as_slots_become_free_and_not_together() {
-    assert_eq!(begin(1_000, 3_000, 5), [0, 3, 6, 9, 12], "a thousand in three seconds");
-    assert_eq!(begin(1_000, 500, 5), [0, 0, 1, 1, 2]);
+    assert_eq!(begin(1_000, 3_000, 5), [0, 0, 5, 5, 10], "a thousand in three seconds");
+    assert_eq!(begin(1_000, 8_000, 4), [0, 8, 16, 24], "one, when one becomes free");
+    assert_eq!(begin(100, 50, 21)[9..], [[0].as_slice(), &[5; 10], &[10]].concat());
     assert_eq!(begin(8, 3_000, 5), [0, 10, 20, 30, 40], "nobody waits for longer");
-    assert_eq!(begin(1_000, 5, 30).last(), Some(&1), "these answer at once");
+    assert_eq!(begin(1_000, 5, 84)[82..], [0, 5], "these answer at once");
 }
