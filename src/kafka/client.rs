@@ -61,9 +61,9 @@ const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
     ("partitioner", "murmur2_random"),
-    // Heads of the ladder come fast when batches are small, and an oversize batch takes no
-    // innocent records with it.
-    ("batch.size", "16384"),
+    // As much as is fetched of a partition at a time: heads of the ladder come fast. Every topic of the
+    // ladder takes more, or an oversize batch would take innocent records with it.
+    ("batch.size", "65536"),
     // Retries of a partition that has trouble go together: each batch is a request of its own, here and
     // to whoever reads it. The shortest grade is a second.
     ("linger.ms", "25"),
