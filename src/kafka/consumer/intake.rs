@@ -52,6 +52,8 @@ struct Slot {
     queue: PartitionQueue<Context>,
     flags: Arc<Flags>,
     reading: Option<Reading>,
+    /// The end of its log was announced, and has not been followed.
+    ended: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -93,7 +95,7 @@ impl Intake {
             shared.wake();
         });
         self.places.insert(partition, self.slots.len());
-        self.slots.push(Slot { partition, queue, flags, reading: None });
+        self.slots.push(Slot { partition, queue, flags, reading: None, ended: false });
         true
     }
 
@@ -101,6 +103,7 @@ impl Intake {
     pub fn begin(&mut self, partition: Partition, epoch: Epoch, start: Offset) {
         if let Some(slot) = self.places.get(&partition).and_then(|at| self.slots.get_mut(*at)) {
             slot.reading = Some(Reading { epoch, next: start });
+            slot.ended = false;
             slot.flags.wanted.store(true, Ordering::Release);
             slot.flags.ready.store(true, Ordering::Release);
         }
@@ -109,8 +112,9 @@ impl Intake {
     /// Goes on elsewhere under the same assignment.
     pub fn go_on(&mut self, partition: Partition, start: Offset) {
         let slot = self.places.get(&partition).and_then(|at| self.slots.get_mut(*at));
-        if let Some(reading) = slot.and_then(|slot| slot.reading.as_mut()) {
+        if let Some(Slot { reading: Some(reading), ended, .. }) = slot {
             reading.next = start;
+            *ended = false;
         }
     }
 
@@ -119,22 +123,16 @@ impl Intake {
     pub fn collect(&mut self, consumer: &BaseConsumer<Context>, sweep: bool) -> Round {
         self.forget_what_is_not_held();
         let mut round = Round::default();
-        let mut ended = Vec::new();
         for (group, most) in [(Group::Fresh, BATCH_RECORDS), (Group::Grades, BATCH_OF_GRADES)] {
-            self.take_turns(group, most, sweep, &mut round, &mut ended);
+            self.take_turns(group, most, sweep, &mut round);
         }
-        self.follow_ends(consumer, &ended, &mut round);
+        if sweep {
+            self.follow_ends(consumer, &mut round);
+        }
         round
     }
 
-    fn take_turns(
-        &mut self,
-        group: Group,
-        most: usize,
-        sweep: bool,
-        round: &mut Round,
-        ended: &mut Vec<usize>,
-    ) {
+    fn take_turns(&mut self, group: Group, most: usize, sweep: bool, round: &mut Round) {
         let mut batch = Batch::new(most);
         let cursor = &mut self.cursors[group as usize];
         for step in 0..self.slots.len() {
@@ -152,10 +150,8 @@ impl Intake {
                 break;
             }
             slot.flags.ready.store(false, Ordering::Release);
-            match slot.turn(&mut batch, round) {
-                Turn::Drained { ended: true } => ended.push(at),
-                Turn::Drained { ended: false } => {}
-                Turn::More => slot.flags.ready.store(true, Ordering::Release),
+            if slot.turn(&mut batch, round) == Turn::More {
+                slot.flags.ready.store(true, Ordering::Release);
             }
         }
         batch.finish(&self.shared, round);
@@ -193,14 +189,15 @@ impl Intake {
     }
 
     /// The client's position is past control records that were never handed out; it only moves
-    /// when its queue is polled, and the end was announced behind them.
-    fn follow_ends(&mut self, consumer: &BaseConsumer<Context>, ended: &[usize], to: &mut Round) {
-        if ended.is_empty() {
+    /// when its queue is polled, and the end was announced behind them. Positions cost a turn of the
+    /// client's main thread, and a partition that is kept up with ends all the time: a sweep asks once.
+    fn follow_ends(&mut self, consumer: &BaseConsumer<Context>, to: &mut Round) {
+        if !self.slots.iter().any(|slot| slot.ended) {
             return;
         }
         let Ok(positions) = consumer.position() else { return };
-        for at in ended {
-            let Slot { partition, reading: Some(reading), .. } = &mut self.slots[*at] else {
+        for Slot { partition, reading, ended, .. } in &mut self.slots {
+            let Some(reading) = reading.as_mut().filter(|_| std::mem::take(ended)) else {
                 continue;
             };
             let topic = self.shared.topic(partition.source);
@@ -224,8 +221,9 @@ enum Group {
     Grades,
 }
 
+#[derive(PartialEq, Eq)]
 enum Turn {
-    Drained { ended: bool },
+    Drained,
     More,
 }
 
@@ -239,8 +237,7 @@ impl Slot {
 
     fn turn(&mut self, batch: &mut Batch, round: &mut Round) -> Turn {
         let group = self.group();
-        let Some(reading) = &mut self.reading else { return Turn::Drained { ended: false } };
-        let mut ended = false;
+        let Some(reading) = &mut self.reading else { return Turn::Drained };
         let turn = match group {
             Group::Fresh => TURN,
             Group::Grades => GRADE_TURN,
@@ -250,13 +247,12 @@ impl Slot {
                 return Turn::More;
             }
             match self.queue.poll(std::time::Duration::ZERO) {
-                None => return Turn::Drained { ended },
+                None => return Turn::Drained,
                 Some(Ok(message)) => {
                     reading.next = Offset(message.offset()).next();
                     batch.push(&message, self.partition, reading.epoch);
-                    ended = false;
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => ended = true,
+                Some(Err(KafkaError::PartitionEOF(_))) => self.ended = true,
                 Some(Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
                 ))) => round.out_of_range.push((self.partition, reading.next)),
