@@ -5,6 +5,7 @@
 
 mod attempts;
 mod attempts_log;
+mod decode;
 mod endpoints;
 mod execute;
 mod files;
@@ -41,6 +42,7 @@ use self::{
     stop::Stopping,
 };
 pub use self::{
+    decode::decoder,
     setup::{Error, Settings, Shown, start},
     watchdog::{Deadlines, Fault},
 };

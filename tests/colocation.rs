@@ -18,9 +18,10 @@ use paynotify::{
     engine::{Commit, Epoch},
     kafka::{
         ClientSettings, TopicNames,
-        consumer::{Consumer, ConsumerHandle, Input},
+        consumer::{Consumer, ConsumerHandle, Input, Read},
     },
     model::{Ladder, Offset, Partition, Source, Span},
+    worker::decoder,
 };
 use rdkafka::{
     ClientConfig, Offset as RawOffset, TopicPartitionList,
@@ -103,8 +104,9 @@ impl Scene {
             group: self.group.clone(),
             properties: properties.map(|(key, value)| (key.into(), value.into())).into(),
         };
-        let start =
-            Consumer::start(&settings, self.names.clone(), &self.ladder, None, Clock::new());
+        let (names, clock) = (self.names.clone(), Clock::new());
+        let decode = decoder(names.clone(), 1 << 20);
+        let start = Consumer::start(&settings, names, &self.ladder, None, clock, decode);
         let (handle, inputs) = start.expect("a consumer");
         let scene = self.clone();
         let member = Member { scene, number, handle, inputs, held: BTreeMap::new() };
@@ -214,9 +216,9 @@ impl Rest {
             }
             Input::Records(records) => {
                 let mut seen = self.scene.seen.lock().expect("no panic");
-                for record in records {
+                for Read { epoch, record } in records {
                     match self.held.get_mut(&record.partition) {
-                        Some((epoch, next)) if *epoch == record.epoch => {
+                        Some((held, next)) if *held == epoch => {
                             *next = record.offset.next();
                             let place = (record.partition, record.offset.0);
                             *seen.records.entry(place).or_default() += 1;

@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use paynotify::{
     clock::Clock,
-    engine::Commit,
+    engine::{Commit, Record},
     kafka::{
         ClientSettings, TopicNames,
-        consumer::{Assigned, Consumer, ConsumerHandle, Input, RawRecord},
+        consumer::{Assigned, Consumer, ConsumerHandle, Input},
         position::FirstStart,
     },
     model::{Grade, Ladder, Offset, Partition, Source, Span},
+    worker::decoder,
 };
 use rdkafka::{
     ClientConfig,
@@ -73,9 +74,9 @@ impl Fixture {
             group: "workers".into(),
             properties: properties.map(|(key, value)| (key.into(), value.into())).into(),
         };
-        let clock = Clock::without_offset();
+        let (clock, decode) = (Clock::without_offset(), decoder(names(), 1 << 20));
         let (handle, inputs) =
-            Consumer::start(&settings, names(), &self.ladder, first_start, clock)
+            Consumer::start(&settings, names(), &self.ladder, first_start, clock, decode)
                 .expect("a consumer");
         Member { handle, inputs }
     }
@@ -94,11 +95,11 @@ impl Member {
         }
     }
 
-    async fn records(&mut self, count: usize) -> Vec<RawRecord> {
+    async fn records(&mut self, count: usize) -> Vec<Record> {
         let mut records = Vec::new();
         while records.len() < count {
             if let Input::Records(more) = self.input().await {
-                records.extend(more);
+                records.extend(more.into_iter().map(|read| read.record));
             }
         }
         records
@@ -137,10 +138,11 @@ fn partition(source: Source, index: i32) -> Partition {
     Partition { source, index }
 }
 
-fn values(records: &[RawRecord]) -> Vec<&str> {
+fn values(records: &[Record]) -> Vec<&str> {
     let mut values = Vec::new();
     for record in records {
-        values.extend(record.value.as_deref().and_then(|value| std::str::from_utf8(value).ok()));
+        let value = record.content.value.as_deref();
+        values.extend(value.and_then(|value| std::str::from_utf8(value).ok()));
     }
     values.sort_unstable();
     values

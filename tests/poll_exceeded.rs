@@ -16,9 +16,10 @@ use paynotify::{
     kafka::{
         ClientSettings,
         committer::Error,
-        consumer::{Consumer, ConsumerHandle, Input},
+        consumer::{Consumer, ConsumerHandle, Input, Read},
     },
     model::{Ladder, Offset, Partition, Source},
+    worker::decoder,
 };
 use support::{
     kafka::Cluster,
@@ -74,8 +75,10 @@ impl Member {
         let settings =
             ClientSettings { properties: properties.iter().map(own).collect(), ..system.clients() };
         let ladder = Ladder::new(system.grades.clone()).unwrap();
+        let decode = decoder(system.topics(), 1 << 20);
         let (handle, inputs) =
-            Consumer::start(&settings, system.topics(), &ladder, None, Clock::new()).unwrap();
+            Consumer::start(&settings, system.topics(), &ladder, None, Clock::new(), decode)
+                .unwrap();
         let (held, seen, refused) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         Self { handle, inputs, held, seen, refused, lost: 0 }
     }
@@ -93,9 +96,9 @@ impl Member {
                 self.held.extend(all.iter().map(|one| (one.partition, (one.epoch, one.start))));
             }
             Input::Records(records) => {
-                for record in records {
+                for Read { epoch, record } in records {
                     let held = self.held.get_mut(&record.partition);
-                    if let Some((_, next)) = held.filter(|(epoch, _)| *epoch == record.epoch) {
+                    if let Some((_, next)) = held.filter(|held| held.0 == epoch) {
                         *next = record.offset.next();
                         let place = (record.partition.index, record.offset.0);
                         *self.seen.entry(place).or_default() += 1;

@@ -10,10 +10,11 @@ use paynotify::{
     engine::Commit,
     kafka::{
         ClientSettings, TopicNames,
-        consumer::{Assigned, Consumer, ConsumerHandle, Input},
+        consumer::{Assigned, Consumer, ConsumerHandle, Input, Read},
         position::FirstStart,
     },
     model::{Ladder, Offset, Partition, Source, Span, Timestamp},
+    worker::decoder,
 };
 use rdkafka::{
     ClientConfig, Offset as RawOffset, TopicPartitionList,
@@ -112,8 +113,8 @@ impl Scene {
             group: self.group.clone(),
             properties: BTreeMap::new(),
         };
-        let names = self.names.clone();
-        let start = Consumer::start(&settings, names, &ladder(), first_start, Clock::new());
+        let (names, decode) = (self.names.clone(), decoder(self.names.clone(), 1 << 20));
+        let start = Consumer::start(&settings, names, &ladder(), first_start, Clock::new(), decode);
         let (handle, inputs) = start.expect("a consumer");
         Member { handle, inputs }
     }
@@ -138,8 +139,10 @@ impl Member {
         let mut values = Vec::new();
         while values.len() < count {
             if let Input::Records(records) = self.input().await {
-                let value = |value: &[u8]| String::from_utf8(value.to_vec()).expect("text");
-                values.extend(records.iter().map(|one| value(one.value.as_deref().expect("one"))));
+                for read in records {
+                    let value = read.record.content.value.clone().expect("one");
+                    values.push(String::from_utf8(value.to_vec()).expect("text"));
+                }
             }
         }
         values
@@ -226,7 +229,7 @@ async fn records_that_expire_before_they_are_read_are_counted_and_reading_goes_o
                 lost_in_all += count;
             }
             Input::Records(records) => {
-                for record in records {
+                for Read { record, .. } in records {
                     assert_eq!(record.offset.0, next + i64::try_from(lost).expect("few"));
                     next = record.offset.next().0;
                     lost = 0;

@@ -16,6 +16,7 @@ use paynotify::{
         producer::{Outgoing, Producer},
     },
     model::{Coordinates, EndpointId, Grade, Header, Ladder, Offset, Partition, Source},
+    worker::decoder,
 };
 use serde_json::json;
 use support::{
@@ -46,8 +47,10 @@ impl Next {
         let mut settings = system.clients();
         settings.properties.insert("session.timeout.ms".into(), "6000".into());
         settings.properties.insert("heartbeat.interval.ms".into(), "500".into());
+        let decode = decoder(system.topics(), 1 << 20);
         let (handle, inputs) =
-            Consumer::start(&settings, system.topics(), &ladder, None, Clock::new()).unwrap();
+            Consumer::start(&settings, system.topics(), &ladder, None, Clock::new(), decode)
+                .unwrap();
         Self { handle, inputs, held: BTreeMap::new(), committed: 0, cluster: system.cluster() }
     }
 

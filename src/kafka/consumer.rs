@@ -32,7 +32,7 @@ use self::{
 };
 pub use self::{
     error::Error,
-    input::{Assigned, Input, RawRecord},
+    input::{Assigned, Decode, Input, RawRecord, Read},
 };
 use super::{ClientSettings, TopicNames, committer::Committer, open, position::FirstStart};
 use crate::{
@@ -82,6 +82,7 @@ impl Consumer {
         ladder: &Ladder,
         first_start: Option<FirstStart>,
         clock: Clock,
+        decode: Decode,
     ) -> Result<(ConsumerHandle, mpsc::Receiver<Input>), Error> {
         let mut config = settings.consumer()?;
         // Ends of partitions tell how far control records reach.
@@ -93,7 +94,7 @@ impl Consumer {
         let membership = Membership::new(Arc::clone(&shared), group, grades, 0, first_start);
         let consumer = create(&config, Arc::clone(&shared), membership)?;
         let count = partition_count(&consumer, &shared, ladder, settings)?;
-        let intake = split_all(&consumer, &shared, ladder, count);
+        let intake = split_all(&consumer, Intake::new(Arc::clone(&shared), decode), ladder, count);
         consumer.context().membership().count = count;
 
         let link = Link { shared: Arc::clone(&shared), consumer: Arc::clone(&consumer) };
@@ -226,11 +227,10 @@ fn partition_count(
 /// Splits every queue before anything can be assigned.
 fn split_all(
     consumer: &Arc<BaseConsumer<Context>>,
-    shared: &Arc<Shared>,
+    mut intake: Intake,
     ladder: &Ladder,
     count: i32,
 ) -> Intake {
-    let mut intake = Intake::new(Arc::clone(shared));
     for index in 0..count {
         intake.split(consumer, Partition { source: Source::Completions, index });
         for grade in ladder.grades() {

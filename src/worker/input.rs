@@ -1,21 +1,22 @@
 //! What the world reports, told to the engine.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use super::{BATCH, Error, Revoking, Worker, attempts::Attempted};
 use crate::{
-    engine::{Answer, Content, Destination, Record},
-    envelope::Envelope,
-    event,
+    engine::{Answer, Destination},
     fail_point::{self, Point},
     kafka::{
         committer,
-        consumer::{Input, RawRecord},
+        consumer::{Input, Read},
         producer::{Delivered, SendError},
     },
     merchant::directory::Update,
-    model::{Coordinates, Source, Timestamp},
+    model::Timestamp,
 };
+
+/// Inputs of the consumer in a turn: what is fresh, and what comes back.
+const INPUTS: usize = 2;
 
 /// How long a rebalance may wait for what runs.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -29,7 +30,7 @@ impl Worker {
         while let Some(input) = next {
             self.take_input(now, input)?;
             taken += 1;
-            next = (taken < 4).then(|| self.inputs.consumer.try_recv().ok()).flatten();
+            next = (taken < INPUTS).then(|| self.inputs.consumer.try_recv().ok()).flatten();
         }
         Ok(now)
     }
@@ -64,8 +65,8 @@ impl Worker {
                 }
             }
             Input::Records(records) => {
-                for record in records {
-                    self.take_record(now, record);
+                for Read { epoch, record } in records {
+                    self.engine.handle_record(now, epoch, record);
                 }
             }
             Input::End { partition, epoch, position } => {
@@ -105,50 +106,6 @@ impl Worker {
             Input::Fatal(error) => self.consumer_failed(error)?,
         }
         Ok(())
-    }
-
-    fn take_record(&mut self, now: Timestamp, raw: RawRecord) {
-        let epoch = raw.epoch;
-        let record = self.decode(raw);
-        self.engine.handle_record(now, epoch, record);
-    }
-
-    /// Reads our headers where we wrote them, and only there: whoever may publish must not steer.
-    fn decode(&self, raw: RawRecord) -> Record {
-        let origin = || Coordinates {
-            topic: self.topics.of(raw.partition.source),
-            partition: raw.partition.index,
-            offset: raw.offset,
-        };
-        let (envelope, headers, broken) = match raw.partition.source {
-            Source::Completions => {
-                (Envelope::fresh(raw.appended, origin()), event::strip_ours(raw.headers), None)
-            }
-            Source::Grade(_) => match Envelope::read(raw.headers) {
-                Ok((envelope, headers)) => (envelope, headers, None),
-                Err(error) => (Envelope::fresh(raw.appended, origin()), Vec::new(), Some(error)),
-            },
-        };
-        let event = match broken {
-            Some(error) => Err(event::Undecodable::NoEvent(error.to_string())),
-            None => event::decode_within(
-                self.settings.config.events.max_bytes.as_usize(),
-                raw.key.as_deref(),
-                raw.value.as_ref(),
-                &headers,
-                raw.appended,
-            )
-            .map(Arc::new),
-        };
-        let content = Arc::new(Content { key: raw.key, value: raw.value, headers });
-        Record {
-            partition: raw.partition,
-            offset: raw.offset,
-            appended: raw.appended,
-            content,
-            envelope,
-            event,
-        }
     }
 
     /// Takes the broker's answers to routes.

@@ -1,7 +1,7 @@
 //! A consumer that does not do its work, or failed for good, is built anew; when that does not help,
 //! the worker ends, so that somebody notices (decision 21 of the design).
 
-use std::{future::pending, io, time::Duration};
+use std::{future::pending, io, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -84,6 +84,7 @@ impl Worker {
         self.inputs.consumer = mpsc::channel(1).1;
         let old = self.consumer.take();
         let (settings, topics) = (self.settings.kafka(), self.topics.clone());
+        let decode = self.settings.decoder();
         let ladder = self.grades_read.clone();
         let (first, clock) = (self.settings.first_start, self.clock.clone());
         let asked = held.first().copied();
@@ -104,8 +105,9 @@ impl Worker {
             let mut away = AWAY;
             loop {
                 let (settings, topics) = (settings.clone(), topics.clone());
-                let (ladder, clock) = (ladder.clone(), clock.clone());
-                let start = move || Consumer::start(&settings, topics, &ladder, first, clock);
+                let (ladder, clock, decode) = (ladder.clone(), clock.clone(), Arc::clone(&decode));
+                let start =
+                    move || Consumer::start(&settings, topics, &ladder, first, clock, decode);
                 let started = tokio::task::spawn_blocking(start).await;
                 match started.unwrap_or_else(|error| Err(no_thread(error))) {
                     // Kafka being away is never a reason to give up.

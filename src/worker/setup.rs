@@ -12,6 +12,7 @@ use super::{
     Inputs, Worker,
     attempts::Attempts,
     attempts_log::AttemptsLog,
+    decode::decoder,
     endpoints::Endpoints,
     execute::Http,
     files::{self, TooFewFiles},
@@ -27,7 +28,7 @@ use crate::{
     engine::{Engine, HoldBounds, Patience},
     kafka::{
         self, ClientSettings, TopicNames,
-        consumer::Consumer,
+        consumer::{Consumer, Decode},
         position::FirstStart,
         producer::{Delivered, Log, Producer},
         topics::Finding,
@@ -159,6 +160,12 @@ impl Settings {
         self.config.kafka.client_settings()
     }
 
+    /// What is made of records that are read.
+    pub fn decoder(&self) -> Decode {
+        let topics = TopicNames::new(&self.config.topics.prefix);
+        decoder(topics, self.config.events.max_bytes.as_usize())
+    }
+
     fn rules(&self) -> Result<Rules, Error> {
         let keys = self.config.key_source();
         if keys.is_none() && self.config.directory.file.is_none() {
@@ -268,9 +275,10 @@ pub async fn start(
     let excerpts = settings.config.attempts_log.excerpts;
     let client = Client::new(&settings.config.delivery.client_settings(excerpts))?;
     let (consumer, inputs) = {
-        let (topics, clock) = (topics.clone(), clock.clone());
+        let (topics, clock, decode) = (topics.clone(), clock.clone(), settings.decoder());
         let (ladder, first) = (grades_read.clone(), settings.first_start);
-        blocking(stop, move || Consumer::start(&kafka, topics, &ladder, first, clock)).await??
+        let start = move || Consumer::start(&kafka, topics, &ladder, first, clock, decode);
+        blocking(stop, start).await??
     };
     let memory = Memory::new(settings.memory(), client.clone());
     let http = Http::new(client, clock.clone());

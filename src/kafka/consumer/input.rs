@@ -1,12 +1,12 @@
 //! What the consumer tells the worker.
 
-use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, mpsc::SyncSender};
 
 use bytes::Bytes;
 
 use super::Error;
 use crate::{
-    engine::{Commit, Epoch},
+    engine::{Commit, Epoch, Record},
     kafka::committer,
     model::{Header, Offset, Partition, Timestamp},
 };
@@ -17,7 +17,7 @@ pub enum Input {
     /// These partitions are ours from now on.
     Assigned(Vec<Assigned>),
     /// Records, in order of their offsets within a partition.
-    Records(Vec<RawRecord>),
+    Records(Vec<Read>),
     /// The log was read up to `position`, though no record said so: what lies between is control
     /// records and aborted transactions.
     End {
@@ -83,13 +83,23 @@ pub struct Assigned {
     pub lost: u64,
 }
 
+/// A record that was read.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// Under which assignment.
+    pub epoch: Epoch,
+    /// What it is.
+    pub record: Record,
+}
+
+/// Makes a record of what the broker gave, on the consumer's thread: the worker's loop has enough to do.
+pub type Decode = Arc<dyn Fn(RawRecord) -> Record + Send + Sync>;
+
 /// A record as the broker gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
     /// Where it was read.
     pub partition: Partition,
-    /// Under which assignment.
-    pub epoch: Epoch,
     /// Its offset.
     pub offset: Offset,
     /// The record's timestamp: append time, on brokers that stamp it.

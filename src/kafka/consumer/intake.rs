@@ -17,7 +17,7 @@ use rdkafka::{
 };
 
 use super::{
-    Input, RawRecord,
+    Decode, Input, RawRecord, Read,
     context::Context,
     shared::{Flags, Shared},
 };
@@ -26,21 +26,22 @@ use crate::{
     model::{Offset, Partition, Source, Timestamp},
 };
 
-/// Records travel in batches of at most so many …
-const BATCH_RECORDS: usize = 256;
+/// Records travel in batches of at most so many: the first attempts begin while the others are read …
+const BATCH_RECORDS: usize = 64;
 /// … and, but for the last record, so many bytes.
 const BATCH_BYTES: usize = 1024 * 1024;
 /// Grades together give a batch of so many, after what is fresh: a wave that comes back stands before
 /// few fresh events, and is never kept out by them.
-const BATCH_OF_GRADES: usize = 64;
+const BATCH_OF_GRADES: usize = 32;
 /// A partition of completions gives at most so many records a turn …
-const TURN: usize = 64;
+const TURN: usize = 32;
 /// … and one of a grade so many.
 const GRADE_TURN: usize = 16;
 
 /// The split queues of every partition that may become ours.
 pub struct Intake {
     shared: Arc<Shared>,
+    decode: Decode,
     slots: Vec<Slot>,
     places: BTreeMap<Partition, usize>,
     /// Whose turn is next, of completions and of grades.
@@ -74,8 +75,8 @@ pub struct Round {
 }
 
 impl Intake {
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, slots: Vec::new(), places: BTreeMap::new(), cursors: [0; 2] }
+    pub fn new(shared: Arc<Shared>, decode: Decode) -> Self {
+        Self { shared, decode, slots: Vec::new(), places: BTreeMap::new(), cursors: [0; 2] }
     }
 
     /// Gives the partition a queue of its own; to be called before it is assigned. Returns false
@@ -133,7 +134,7 @@ impl Intake {
     }
 
     fn take_turns(&mut self, group: Group, most: usize, sweep: bool, round: &mut Round) {
-        let mut batch = Batch::new(most);
+        let mut batch = Batch::new(&self.decode, most);
         let cursor = &mut self.cursors[group as usize];
         for step in 0..self.slots.len() {
             let at = (*cursor + step) % self.slots.len();
@@ -168,7 +169,8 @@ impl Intake {
         let partition = slot.partition;
         let reading = slot.reading.as_mut()?;
         reading.next = Offset(message.offset()).next();
-        Some(Input::Records(vec![record(message, partition, reading.epoch)]))
+        let record = (self.decode)(record(message, partition));
+        Some(Input::Records(vec![Read { epoch: reading.epoch, record }]))
     }
 
     /// Whether some queue has more that is wanted.
@@ -235,7 +237,7 @@ impl Slot {
         }
     }
 
-    fn turn(&mut self, batch: &mut Batch, round: &mut Round) -> Turn {
+    fn turn(&mut self, batch: &mut Batch<'_>, round: &mut Round) -> Turn {
         let group = self.group();
         let Some(reading) = &mut self.reading else { return Turn::Drained };
         let turn = match group {
@@ -268,17 +270,18 @@ impl Slot {
     }
 }
 
-struct Batch {
-    records: Vec<RawRecord>,
+struct Batch<'a> {
+    decode: &'a Decode,
+    records: Vec<Read>,
     bytes: usize,
     /// It takes no more records than this.
     most: usize,
     stamped: Option<Timestamp>,
 }
 
-impl Batch {
-    fn new(most: usize) -> Self {
-        Self { records: Vec::new(), bytes: 0, most, stamped: None }
+impl<'a> Batch<'a> {
+    fn new(decode: &'a Decode, most: usize) -> Self {
+        Self { decode, records: Vec::new(), bytes: 0, most, stamped: None }
     }
 
     fn is_full(&self) -> bool {
@@ -290,7 +293,8 @@ impl Batch {
             self.stamped = self.stamped.max(Some(Timestamp::from_millis(time)));
         }
         self.bytes += message.payload_len() + message.key_len();
-        self.records.push(record(message, partition, epoch));
+        let record = (self.decode)(record(message, partition));
+        self.records.push(Read { epoch, record });
     }
 
     fn finish(self, shared: &Shared, round: &mut Round) {
@@ -303,7 +307,7 @@ impl Batch {
     }
 }
 
-fn record(message: &BorrowedMessage<'_>, partition: Partition, epoch: Epoch) -> RawRecord {
+fn record(message: &BorrowedMessage<'_>, partition: Partition) -> RawRecord {
     // One piece of memory for all of a record: its parts live and die together.
     let mut memory = BytesMut::with_capacity(size(message));
     let mut keep = |part: &[u8]| {
@@ -320,7 +324,6 @@ fn record(message: &BorrowedMessage<'_>, partition: Partition, epoch: Epoch) -> 
     });
     RawRecord {
         partition,
-        epoch,
         offset: Offset(message.offset()),
         appended: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
         key,
