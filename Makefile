@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Where rustup puts cargo, for shells that do not know it yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-against bench-engine bench-allocations bench-cost bench-group bench-isolation bench-ladder bench-directory profile fmt lint
+.PHONY: help setup demo test test-schedule simulate chaos fuzz net bench bench-against bench-engine bench-allocations bench-cost bench-group bench-isolation bench-ladder bench-directory bench-peers profile fmt lint
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -75,6 +75,10 @@ bench-ladder: ## ten million records that wait, retries beside a million; writes
 bench-directory: ## a directory of a million merchants; writes target/bench/directory.json
 	@tools/setup build kafka
 	cargo bench --bench directory
+
+bench-peers: ## other programs on the same work, drains and merchants that hang: an hour; writes target/bench/peers.json
+	@tools/setup build kafka peers
+	@tools/bench-peers
 
 profile: ## where a worker's processor time goes while it drains a topic; draws target/profile/flame.svg
 	@tools/setup build kafka profile

@@ -10,7 +10,6 @@
 #[allow(dead_code, reason = "the other benchmark uses the rest")]
 mod support;
 
-mod bare;
 mod bare_loop;
 mod runs;
 
@@ -21,7 +20,7 @@ use clap::{Parser, Subcommand};
 use self::{
     runs::{Bench, FULL_LOAD},
     support::{
-        receiver, stage,
+        bare, receiver, stage,
         summary::Summary,
         workload::{MANY_MERCHANTS, ONE_MERCHANT, Workload},
     },

@@ -10,9 +10,9 @@ use std::{
 use paynotify::kafka::TopicNames;
 
 use super::{
-    bare,
     bare_loop::BareLoop,
     support::{
+        bare,
         events::Events,
         kafka::fast_broker,
         plan::{self, Plan},

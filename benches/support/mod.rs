@@ -5,6 +5,7 @@
 pub mod kafka;
 
 pub mod admin;
+pub mod bare;
 pub mod events;
 pub mod plan;
 pub mod process;

@@ -33,8 +33,16 @@ pub const FAIL: &str = "/fail";
 pub const STORM: &str = "/storm";
 /// Of requests to this one it is known how long none came for a partition.
 pub const TIMED: &str = "/timed";
+/// Of the merchants at this path some are not answered while the receiver is sick, one of every partition; what
+/// comes for the others is measured.
+pub const HOLES: &str = "/holes";
 /// Requests to this one are answered after so long, as by a server that is somewhere else.
 pub const REMOTE: &str = "/remote";
+
+/// Whether a merchant is one that is not answered: eight of a thousand.
+pub fn is_hole(merchant: u64) -> bool {
+    merchant / u64::from(PARTITIONS.unsigned_abs()) == 50
+}
 
 /// The process, its addresses, and a connection for questions. It ends when this is dropped.
 pub struct Receiver {

@@ -27,11 +27,16 @@ impl Worker {
     pub fn start_other(program: &Path, config: &str, directory: &Path) -> anyhow::Result<Self> {
         let file = directory.join("paynotify.toml");
         fs::write(&file, config)?;
-        let log = File::create(directory.join("worker.log"))?;
         let mut command = Command::new(program);
         // One broker is no safe place for topics, and safe enough here.
         command.args(["worker", "--first-start", "earliest", "--allow-unsafe", "--config"]);
-        command.arg(file).stdout(log.try_clone()?).stderr(log);
+        Self::run(command.arg(file), directory)
+    }
+
+    /// The same of any program that does a worker's work.
+    pub fn run(command: &mut Command, directory: &Path) -> anyhow::Result<Self> {
+        let log = File::create(directory.join("worker.log"))?;
+        command.stdout(log.try_clone()?).stderr(log);
         Ok(Self { child: command.spawn()? })
     }
 

@@ -15,7 +15,7 @@ use tokio_rustls::{
 
 use super::{
     super::{time, topics::PARTITIONS},
-    DRAIN, FAIL, Gaps, HANG, LIVE, REMOTE, STORM, Stats, TIMED,
+    DRAIN, FAIL, Gaps, HANG, HOLES, LIVE, REMOTE, STORM, Stats, TIMED, is_hole,
 };
 
 /// Connections that may be asked for before they are taken.
@@ -110,7 +110,8 @@ impl Seen {
     /// What to send back, if anything.
     fn answer(&mut self, head: &str) -> Option<Vec<u8>> {
         if let Some(path) = head.strip_prefix("POST ") {
-            if self.sick && path.starts_with(HANG) {
+            let hole = path.starts_with(HOLES) && merchant(path).is_some_and(is_hole);
+            if self.sick && (hole || path.starts_with(HANG)) {
                 return None;
             }
             if self.sick && path.starts_with(FAIL) {
@@ -150,8 +151,8 @@ impl Seen {
 
     /// A request for the merchant of this path came.
     fn time(&mut self, path: &str) {
-        let number = path.split(' ').next().and_then(|path| path.rsplit_once("m_")?.1.parse().ok());
-        self.time_of(number.unwrap_or(0) % self.gaps.len(), true);
+        let number = usize::try_from(merchant(path).unwrap_or(0)).unwrap_or(0);
+        self.time_of(number % self.gaps.len(), true);
     }
 
     fn time_of(&mut self, partition: usize, came: bool) {
@@ -184,7 +185,8 @@ impl Seen {
         let Some((sent, number)) = header(head, "webhook-id: ").and_then(time::published) else {
             return;
         };
-        if path.starts_with(LIVE) {
+        let healthy = path.starts_with(HOLES) && !merchant(path).is_some_and(is_hole);
+        if healthy || path.starts_with(LIVE) {
             self.delays.saturating_record(u64::try_from(now - sent).unwrap_or(0));
         }
         let number = usize::try_from(number).unwrap_or(usize::MAX).min(MOST_EVENTS);
@@ -194,6 +196,11 @@ impl Seen {
         self.stats.acknowledged +=
             u64::from(!std::mem::replace(&mut self.acknowledged[number], true));
     }
+}
+
+/// The number of the merchant at this path, with which a request begins.
+fn merchant(path: &str) -> Option<u64> {
+    path.split(' ').next()?.rsplit_once("m_")?.1.parse().ok()
 }
 
 fn answer_with(body: &impl Serialize) -> Vec<u8> {
@@ -247,7 +254,10 @@ fn request(buffer: &[u8]) -> Option<(&str, usize)> {
     (buffer.len() >= end).then_some((head, end))
 }
 
-/// The value of a header, whose name all clients here write in lower case.
+/// The value of a header; the name is in lower case, and ends with a colon and a space.
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.split("\r\n").find_map(|line| line.strip_prefix(name))
+    head.split("\r\n").find_map(|line| {
+        let (start, value) = line.split_at_checked(name.len())?;
+        start.eq_ignore_ascii_case(name).then_some(value)
+    })
 }

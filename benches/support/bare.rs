@@ -14,7 +14,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 
-use super::support::{
+use super::{
     events::Events,
     process,
     receiver::{self, Receiver},
