@@ -154,12 +154,16 @@ impl Bench {
         topics::create(&self.bootstrap, &prefix, &GRADES)?;
         self.receiver.set_sick(false)?;
         self.receiver.forget()?;
+        // Slots for a thousand merchants that begin to hang at once. A tenth of them finds out soon enough
+        // who answers again: an attempt that hangs costs as much as a few deliveries.
         let config = format!(
             "kafka.bootstrap_servers = {:?}\nkafka.group = {prefix:?}\n\
              topics.prefix = {prefix:?}\ntopics.grades = {GRADES:?}\n\
              defaults.policy.timeout = {TIMEOUT:?}\n\
              defaults.policy.intervals = [{}]\ndirectory.file = \"{}\"\n\
-             delivery.max_in_flight = 2048\ndelivery.max_connections = 4096\ndelivery.max_idle_per_host = 4096\ndelivery.allow_http = true\n\
+             delivery.max_in_flight = 2048\ndelivery.max_suspects = 0.1\n\
+             delivery.max_connections = 4096\ndelivery.max_idle_per_host = 4096\n\
+             delivery.allow_http = true\n\
              delivery.allow_addresses = [\"127.0.0.0/8\"]\ndelivery.ports = [\"1-65535\"]\n\
              {scheduling}admin.listen = \"127.0.0.1:0\"\nshutdown.grace = \"5s\"\n",
             self.bootstrap,
