@@ -102,7 +102,7 @@ impl Bench {
         self.receiver.reset()?;
         let bare_cpu = bare::spawn(&self.receiver, workload, BARE)?;
         let came = self.receiver.stats()?;
-        let bare = per_second(&came);
+        let bare = came.per_second();
         let drained = self.drain(workload, None, |_| Ok(()))?;
         let (rate, ratio) = (drained.per_second, drained.per_second / bare);
         eprintln!("{name}: {rate:.0}/s, bare {bare:.0}/s, ratio {ratio:.2}");
@@ -165,8 +165,8 @@ impl Bench {
         publisher.fill(count)?;
         let stats = self.until(|stats| stats.count >= count, || worker.check())?;
         worker.stop()?;
-        eprintln!("published and delivered at once: {:.0}/s", per_second(&stats));
-        summary.add(FULL_LOAD, "deliveries/s", per_second(&stats));
+        eprintln!("published and delivered at once: {:.0}/s", stats.per_second());
+        summary.add(FULL_LOAD, "deliveries/s", stats.per_second());
         Ok(())
     }
 
@@ -305,7 +305,7 @@ impl Bench {
         anyhow::ensure!(after.count == requests, "{} requests, not {requests}", after.count);
         let signed = if workload.signed { requests } else { 0 };
         anyhow::ensure!(after.signed == signed, "{} requests were signed", after.signed);
-        Ok(Drained { per_second: per_second(&stats), cpu, rss_mib })
+        Ok(Drained { per_second: stats.per_second(), cpu, rss_mib })
     }
 
     fn start(&self, plan: Plan<'_>) -> anyhow::Result<Worker> {
@@ -330,12 +330,6 @@ impl Bench {
             time::pause(Duration::from_millis(20));
         }
     }
-}
-
-/// Requests per second between the first and the last.
-fn per_second(stats: &Stats) -> f64 {
-    let micros = u64::try_from(stats.last_us - stats.first_us).unwrap_or(0).max(1);
-    as_f64(stats.count) * 1e6 / as_f64(micros)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]

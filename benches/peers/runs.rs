@@ -74,14 +74,14 @@ impl Bench {
         let receiver = &mut self.stage.receiver;
         receiver.reset()?;
         bare::spawn(receiver, Workload { in_flight, ..Workload::USUAL }, BARE)?;
-        let bare = per_second(&receiver.stats()?);
+        let bare = receiver.stats()?.per_second();
         receiver.reset()?;
         let prefix = EVENTS.prefix();
         let job = Job { prefix: &prefix, path: DRAIN, in_flight };
         let mut worker = contender.start(job, &self.stage)?;
         self.until(&mut worker, |stats| stats.count >= BEFORE)?;
         self.stage.receiver.reset()?;
-        let drained = per_second(&self.until(&mut worker, |stats| stats.count >= MEASURED)?);
+        let drained = self.until(&mut worker, |stats| stats.count >= MEASURED)?.per_second();
         let (name, ratio) = (contender.name(), drained / bare);
         eprintln!("{name}, {in_flight} in flight: {drained:.0}/s, {ratio:.2} of bare");
         summary.add(drain_of(contender, in_flight), "deliveries/s", drained);
@@ -169,12 +169,6 @@ impl Bench {
             time::pause(Duration::from_millis(20));
         }
     }
-}
-
-/// Requests per second between the first and the last.
-fn per_second(stats: &Stats) -> f64 {
-    let micros = u64::try_from(stats.last_us - stats.first_us).unwrap_or(0).max(1);
-    as_f64(stats.count) * 1e6 / as_f64(micros)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]

@@ -77,6 +77,15 @@ pub struct Stats {
     pub p99_us: u64,
 }
 
+impl Stats {
+    /// Requests per second between the first and the last.
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    pub fn per_second(&self) -> f64 {
+        let micros = (self.last_us - self.first_us).max(1);
+        self.count as f64 * 1e6 / micros as f64
+    }
+}
+
 /// By partition.
 pub type Gaps = [i64; PARTITIONS as usize];
 
