@@ -155,7 +155,7 @@ impl Bench {
         self.receiver.set_sick(false)?;
         self.receiver.forget()?;
         // Slots for a thousand merchants that begin to hang at once. A tenth of them finds out soon enough
-        // who answers again: an attempt that hangs costs as much as a few deliveries.
+        // who answers again: each attempt that hangs throws a connection away.
         let config = format!(
             "kafka.bootstrap_servers = {:?}\nkafka.group = {prefix:?}\n\
              topics.prefix = {prefix:?}\ntopics.grades = {GRADES:?}\n\
