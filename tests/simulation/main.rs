@@ -4,6 +4,7 @@
 
 mod broker;
 mod checks;
+mod costs;
 mod coverage;
 mod dice;
 mod directory;
