@@ -14,12 +14,10 @@ use super::{
     world::{START, What, World},
 };
 
-/// Five times a second.
 const COMMIT_INTERVAL: Span = Span::from_millis(200);
 const HOUR: Span = Span::from_secs(3_600);
 /// Until then the group forms.
 const SETTLED: Span = Span::from_secs(30);
-const LONGEST_PARKING: Span = Span::from_secs(1_800);
 
 fn settings() -> Settings {
     let grades = [5, 15, 30, 120, 600, 1_800];
@@ -33,7 +31,7 @@ fn settings() -> Settings {
         lane_records: 64,
         hold: HoldBounds { records: 1_000, bytes: 256 << 20, with_directory: usize::MAX },
         unknown_merchant_grace: Span::from_secs(60),
-        longest_parking: LONGEST_PARKING,
+        longest_parking: Span::from_secs(1_800),
         ladder: Ladder::new(grades.map(Span::from_secs).to_vec()).unwrap(),
         commit_interval: COMMIT_INTERVAL,
         commit_every: 500,
@@ -136,13 +134,13 @@ fn usual(manner: Manner) -> Life {
 
 #[test]
 fn at_once_costs_no_write_and_at_most_five_commits_a_second_for_each_partition() {
-    let (indexes, seconds) = (200, 20);
-    let published = Span::from_secs(seconds);
+    let (indexes, published) = (200, Span::from_secs(20));
     let usual = usual(Manner::Good);
     let life = Life { workers: 40, indexes, merchants: 2_000, events: 40_000, published, ..usual };
     let cost = life.live();
     assert_eq!((cost.attempts, cost.hops), (cost.events, 0));
-    let most = 5 * u64::try_from(indexes).unwrap() * seconds;
+    let intervals = published.as_millis() / COMMIT_INTERVAL.as_millis();
+    let most = intervals * u64::try_from(indexes).unwrap();
     assert!((most / 2..=most).contains(&cost.commits), "{cost:?}, of {most} commits");
 }
 
