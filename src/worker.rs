@@ -220,6 +220,7 @@ impl Worker {
         self.observer.gauges(&status, &memory, now, &self.clock, &disabled);
         if let Some(consumer) = &self.consumer {
             self.observer.lag(&status, &consumer.ends());
+            self.observer.read(consumer.traffic());
         }
         let findings = self.watch.look(&health::Sight {
             status: &status,

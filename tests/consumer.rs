@@ -68,7 +68,11 @@ impl Fixture {
     }
 
     fn member(&self, first_start: Option<FirstStart>) -> Member {
-        let properties = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "200")];
+        let properties = [
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "200"),
+            ("statistics.interval.ms", "50"),
+        ];
         let settings = ClientSettings {
             bootstrap_servers: self.bootstrap.clone(),
             group: "workers".into(),
@@ -210,6 +214,30 @@ async fn an_unwanted_partition_waits_and_loses_nothing() {
     assert_eq!(values(&member.records(1).await), ["free"]);
     member.handle.want(partition(Source::Completions, 0), true);
     assert_eq!(values(&member.records(1).await), ["held"]);
+    member.stop(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_fetched_and_taken_are_told_and_without_a_rebalance_they_are_the_same() {
+    let fixture = Fixture::new();
+    fixture.produce_many(Source::Completions, 0, "12345", 100);
+    fixture.produce_many(fixture.grade(), 1, "1234567", 50);
+    let mut member = fixture.member(Some(FirstStart::Earliest));
+    member.records(150).await;
+    let wanted = 100 * "k12345".len() as u64 + 50 * "k1234567".len() as u64;
+    let (mut received, mut fetched, mut taken) = (0, 0, 0);
+    let told = timeout(DEADLINE, async {
+        while taken < wanted {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let more = member.handle.traffic();
+            received += more.received;
+            fetched += more.fetched;
+            taken += more.taken;
+        }
+    });
+    told.await.expect("librdkafka tells");
+    assert_eq!((taken, fetched), (wanted, wanted));
+    assert!(received > fetched, "{received} bytes on the network");
     member.stop(Vec::new()).await;
 }
 

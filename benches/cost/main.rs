@@ -1,6 +1,6 @@
 //! What a delivery costs beside processor time: bytes on the network and bytes on the broker's disk, of
 //! events that are delivered at once, with the delivery log, and while three of ten attempts fail.
-//! Nothing is compressed.
+//! What was fetched twice is a share of what was needed. Nothing is compressed.
 //!
 //! Writes `target/bench/cost.json`.
 
@@ -33,8 +33,11 @@ use self::support::{
 
 /// What a payment service waits for before it sends a batch.
 const LINGER: &str = "5";
-/// What is made up compresses better than what happens.
-const UNCOMPRESSED: &str = "kafka.properties.\"compression.type\" = \"none\"\n";
+/// What is made up compresses better than what happens; and what was fetched is told soon.
+const PROPERTIES: &str = "kafka.properties.\"compression.type\" = \"none\"\n\
+                          kafka.properties.\"statistics.interval.ms\" = \"500\"\n";
+/// Statistics, and gauges once a second, are up to date after so long.
+const TOLD: Duration = Duration::from_secs(3);
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Measures what a delivery costs in bytes.
@@ -100,7 +103,7 @@ fn drain(stage: &mut Stage, way: Way, events: u64, to: &mut Summary) -> anyhow::
         new_group: true,
         workload,
         program: None,
-        more: UNCOMPRESSED,
+        more: PROPERTIES,
         admin: admin.address(),
     };
     let mut worker = plan::start(plan, &stage.bootstrap, &stage.receiver, &stage.directory)?;
@@ -113,24 +116,34 @@ fn drain(stage: &mut Stage, way: Way, events: u64, to: &mut Summary) -> anyhow::
     let hops = admin.metric(&format!("paynotify_routed_total{{grade={:?}}}", GRADES[0]))?;
     let failed = "paynotify_attempts_total{outcome=\"retry\",reason=\"status\"}";
     let attempts = as_f64(events) + admin.metric(failed)?;
+    time::pause(TOLD);
+    let received = admin.metric("paynotify_kafka_received_bytes_total")?;
+    let fetched = admin.metric("paynotify_fetched_bytes_total")?;
+    let taken = admin.metric("paynotify_taken_bytes_total")?;
     worker.stop()?;
     let on_network = loopback_bytes()? - on_network;
 
     let stats = stage.receiver.stats()?;
     let on_disk = |topic: &str| disk_bytes(&fast_broker().logs(), topic);
     let mut add = |figure: &str, value: f64| to.add(format!("{name}_{figure}"), "bytes", value);
+    let mut needed = on_disk(&names.completions())?;
     add("network_per_event", on_network / as_f64(events));
     add("request", as_f64(stats.bytes) / attempts);
-    add("event_on_disk", on_disk(&names.completions())? / as_f64(events));
+    add("event_on_disk", needed / as_f64(events));
     if attempts_log {
         add("log_line_on_disk", on_disk(&names.attempts())? / attempts);
     }
     if hops > 0.0 {
         let topic = format!("{name}.delay.{}", GRADES[0]);
-        add("hop_on_disk", on_disk(&topic)? / hops);
+        let hopped = on_disk(&topic)?;
+        add("hop_on_disk", hopped / hops);
+        needed += hopped;
         to.add(format!("{name}_attempts_per_event"), "attempts", attempts / as_f64(events));
         to.add(format!("{name}_hops_per_event"), "records", hops / as_f64(events));
     }
+    // Batches that were cut off, and the heads of answers.
+    to.add(format!("{name}_received_beyond_needed"), "of what was needed", received / needed - 1.0);
+    to.add(format!("{name}_fetched_beyond_taken"), "of what was taken", fetched / taken - 1.0);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod membership;
 mod run;
 mod shared;
 mod start;
+mod traffic;
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +34,7 @@ use self::{
 pub use self::{
     error::Error,
     input::{Assigned, Decode, Input, RawRecord, Read},
+    traffic::Traffic,
 };
 use super::{ClientSettings, TopicNames, committer::Committer, open, position::FirstStart};
 use crate::{
@@ -87,6 +89,9 @@ impl Consumer {
         let mut config = settings.consumer()?;
         // Ends of partitions tell how far control records reach.
         config.set("enable.partition.eof", "true");
+        if config.get("statistics.interval.ms").is_none() {
+            config.set("statistics.interval.ms", traffic::INTERVAL_MS);
+        }
         let (sender, inputs) = mpsc::channel(CHANNEL);
         let shared = Arc::new(Shared::new(topics, clock, settings.login(), sender));
         let grades = ladder.grades().to_vec();
@@ -148,6 +153,11 @@ impl ConsumerHandle {
     /// Where the logs of the held partitions end, some seconds ago.
     pub fn ends(&self) -> BTreeMap<Partition, Offset> {
         self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was fetched and taken since this was last asked, some seconds ago.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.traffic.take()
     }
 
     /// Leaves the group and closes the consumer. The inputs must be served meanwhile: a last

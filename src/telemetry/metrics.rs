@@ -5,6 +5,7 @@
 
 mod declare;
 mod memory;
+mod reading;
 mod slots;
 
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,7 @@ use super::{labels, process, worst::Worst};
 
 use declare::Declare;
 use memory::Memory;
+use reading::Reading;
 use slots::Slots;
 
 /// Seconds; the default timeout is 10 s, the longest 2 m.
@@ -64,6 +66,7 @@ pub struct Metrics {
     commits: [IntCounter; 3],
     slots: Slots,
     memory: Memory,
+    reading: Reading,
     endpoints_disabled: IntGauge,
     rebalances: IntCounter,
     clock_skew: Gauge,
@@ -157,6 +160,7 @@ impl Metrics {
             commits: ["ok", "failed", "fenced"].map(|word| commits.with_label_values(&[word])),
             slots: Slots::new(&declare)?,
             memory: Memory::new(&declare)?,
+            reading: Reading::new(&declare)?,
             endpoints_disabled: declare.gauge(
                 "paynotify_endpoints_disabled",
                 "Endpoints that workers disabled and nobody has enabled; every worker knows all.",
@@ -266,6 +270,11 @@ impl Metrics {
     /// The memory budget, and where it is.
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// What comes from the brokers.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// So many endpoints were disabled by workers.

@@ -9,7 +9,10 @@ use super::{attempts_log::AttemptsLog, memory::Usage};
 use crate::{
     clock::Clock,
     engine::{DeliveryOutcome, DeliveryReport, Destination, PartitionStatus, Report, Status},
-    kafka::{committer, consumer::Assigned},
+    kafka::{
+        committer,
+        consumer::{Assigned, Traffic},
+    },
     model::{Offset, Partition, Source, Span, Timestamp},
     telemetry::metrics::{CommitResult, Metrics},
 };
@@ -134,6 +137,12 @@ impl Observer {
             });
             self.metrics.set_lag(*source, behind.sum());
         }
+    }
+
+    /// So many bytes came from the brokers.
+    pub fn read(&self, traffic: Traffic) {
+        let Traffic { received, fetched, taken } = traffic;
+        self.metrics.reading().add(received, fetched, taken);
     }
 
     fn describe(&self, status: &Status, now: Timestamp, clock: &Clock) -> Value {

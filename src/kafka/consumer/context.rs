@@ -32,7 +32,9 @@ impl ClientContext for Context {
         self.shared.login.log(level, facility, message);
     }
 
-    fn stats_raw(&self, _statistics: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.shared.traffic.told(statistics);
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let reason = self.shared.login.reason(reason);

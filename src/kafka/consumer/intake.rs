@@ -169,6 +169,7 @@ impl Intake {
         let partition = slot.partition;
         let reading = slot.reading.as_mut()?;
         reading.next = Offset(message.offset()).next();
+        self.shared.traffic.took(message.key_len() + message.payload_len());
         let record = (self.decode)(record(message, partition));
         Some(Input::Records(vec![Read { epoch: reading.epoch, record }]))
     }
@@ -302,6 +303,7 @@ impl<'a> Batch<'a> {
             shared.clock.observe_consumed(appended);
         }
         if !self.records.is_empty() {
+            shared.traffic.took(self.bytes);
             round.inputs.push(Input::Records(self.records));
         }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::Input;
+use super::{Input, traffic::Meter};
 use crate::{
     clock::Clock,
     kafka::{TopicNames, committer::Held, login::Login},
@@ -33,6 +33,7 @@ pub struct Shared {
     /// Ends of the logs of what was held when they were last asked for.
     pub ends: Mutex<BTreeMap<Partition, Offset>>,
     pub flags: RwLock<BTreeMap<Partition, Arc<Flags>>>,
+    pub traffic: Meter,
     pub inputs: mpsc::Sender<Input>,
     pub stopping: AtomicBool,
     /// Whether the worker has been told that Kafka does not answer.
@@ -67,6 +68,7 @@ impl Shared {
             held: Held::default(),
             ends: Mutex::default(),
             flags: RwLock::default(),
+            traffic: Meter::default(),
             inputs,
             stopping: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
