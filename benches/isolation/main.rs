@@ -23,6 +23,10 @@ use self::{
     support::{role::Role, stage},
 };
 
+/// How often every kind of trouble is made before anything counts. Each leads Kafka's JVM through code
+/// that it has compiled for other loads; compiling it again takes one of few processors for a while.
+const WARM_UPS: usize = 2;
+
 /// Measures what merchants feel of each other.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -58,6 +62,11 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         None => bench.half_load()?,
     };
     let all = if arguments.only.is_empty() { &Scenario::ALL[..] } else { &arguments.only[..] };
+    for _ in 0..WARM_UPS {
+        for scenario in all {
+            println!("warming, {}: {}", scenario.name(), bench.run(*scenario, rate, true)?);
+        }
+    }
     let mut pairs: BTreeMap<Scenario, Vec<(Outcome, Outcome)>> = BTreeMap::new();
     // One pair of each after the other, so that a slow hour of the machine meets all alike.
     for pair in 1..=arguments.pairs {
