@@ -44,6 +44,8 @@ pub const TURN: u32 = Weight::ONE.tenths();
 
 /// An endpoint that gets probes alone gets one at least so often while something waits.
 const PROBE: Span = Span::from_secs(1);
+/// An attempt is taken to last so long where an endpoint seems unwell, and nowhere longer.
+const UNWELL: Span = Span::from_secs(1);
 /// A failure is remembered for so long although nothing else speaks of the lane.
 const MEMORY: Span = Span::from_secs(600);
 /// A parked delivery that is so late is not expected any more: it went another way.
@@ -270,7 +272,7 @@ impl Lane {
     /// The grade on which one more delivery of this lane is best parked.
     pub fn parking_grade(&mut self, now: Timestamp, parking: Parking<'_>) -> Grade {
         let most = self.limits.rate.map_or(f64::INFINITY, Rate::per_second);
-        let per_second = self.expected_pace().min(most);
+        let per_second = self.expected_pace(now).min(most);
         self.returns.forget(now, LOST);
         // On the ramp it will do more than it does now: what is early finds room.
         self.returns.fitting(now, parking, (self.waiting.len(), per_second), Span::ZERO)
@@ -278,13 +280,18 @@ impl Lane {
 
     /// Attempts that end each second where as many run as the policy says. Where nothing is known,
     /// rather too many: what comes back too early is sent back again, what comes back too late is late.
-    fn expected_pace(&self) -> f64 {
-        let seems_well = match self.record {
-            Record::Acknowledged => true,
-            Record::Unknown => self.slow == 0,
-            Record::Failed { .. } => self.breaker.is_on_ramp(),
+    fn expected_pace(&self, now: Timestamp) -> f64 {
+        let each_takes = match self.record {
+            Record::Acknowledged => Span::ZERO,
+            Record::Failed { .. } if self.breaker.is_on_ramp() => Span::ZERO,
+            // What runs began no later than the last, and has not ended.
+            Record::Unknown if self.slow == 0 && self.in_flight > 0 => {
+                now.since(self.last_start).min(UNWELL)
+            }
+            Record::Unknown if self.slow == 0 => Span::ZERO,
+            Record::Unknown | Record::Failed { .. } => UNWELL,
         };
-        let unmeasured = if seems_well { f64::INFINITY } else { f64::from(self.limits.cap) };
+        let unmeasured = f64::from(self.limits.cap) / each_takes.as_secs_f64();
         self.pace.per_second().unwrap_or(unmeasured)
     }
 

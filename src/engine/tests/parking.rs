@@ -198,21 +198,34 @@ fn a_lane_is_kept_until_what_it_parked_is_back_and_no_retry_is_taken_for_that() 
     }
 }
 
-#[test]
-fn a_lane_gets_back_what_it_works_off_and_half_of_what_its_partition_may_hold() {
+/// How many of a hundred are parked for 5, 15 and 30 s when the only attempt that may run has run for
+/// so long.
+fn parked_behind_one_that_runs_for(time: Span) -> [usize; 3] {
     let mut given = Scenario::new();
     given.know(merchant("acme", vec![endpoint("main", one_at_a_time())]));
     given.read(completions(0), "acme");
-    given.pass(seconds(2));
+    given.pass(time);
     for _ in 0..99 {
         given.read(completions(0), "acme");
     }
-    // One hangs, fifty wait, and one a second is assumed: after 5 s there is room for 4, after 15 s
-    // for 10 more; before two minutes have passed, all of them are worked off.
     let on = |delay| {
         given.routes.iter().filter(|route| route.to == Destination::Grade(grade(delay))).count()
     };
-    assert_eq!([5, 15, 30].map(on), [4, 10, 35]);
+    [5, 15, 30].map(on)
+}
+
+#[test]
+fn a_lane_gets_back_what_it_works_off_and_half_of_what_its_partition_may_hold() {
+    // One hangs, fifty wait, and one a second is assumed: after 5 s there is room for 4, after 15 s
+    // for 10 more; before two minutes have passed, all of them are worked off.
+    assert_eq!(parked_behind_one_that_runs_for(seconds(2)), [4, 10, 35]);
+}
+
+#[test]
+fn a_lane_without_an_answer_works_off_no_more_than_what_runs_for_so_long_allows() {
+    assert_eq!(parked_behind_one_that_runs_for(Span::ZERO), [49, 0, 0], "nothing is known");
+    // At most four a second end: after 5 s there is room for 19.
+    assert_eq!(parked_behind_one_that_runs_for(Span::from_millis(250)), [19, 30, 0]);
 }
 
 #[test]
