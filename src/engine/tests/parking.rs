@@ -229,6 +229,21 @@ fn a_lane_without_an_answer_works_off_no_more_than_what_runs_for_so_long_allows(
 }
 
 #[test]
+fn a_first_answer_that_took_long_is_not_held_against_what_follows() {
+    let mut given = Scenario::with(Settings { lane_records: 1, ..settings() });
+    given.know(merchant("acme", vec![endpoint("main", one_at_a_time())]));
+    given.read(completions(0), "acme");
+    let first = given.attempt();
+    given.pass(Span::from_millis(900));
+    given.answer(first.id, 200);
+    given.read(completions(0), "acme");
+    given.pass(Span::from_millis(900));
+    (0..30).for_each(|_| _ = given.read(completions(0), "acme"));
+    assert_eq!(given.routes.len(), 29, "one runs, one waits");
+    assert!(given.routes.iter().all(|route| route.to == Destination::Grade(grade(5))));
+}
+
+#[test]
 fn the_longest_lanes_are_those_with_most_waiting_and_parked() {
     let mut given = Scenario::with(Settings { lane_records: 1, ..settings() });
     for name in ["parked", "waiting"] {
