@@ -216,12 +216,16 @@ impl Rest {
             }
             Input::Records(records) => {
                 let mut seen = self.scene.seen.lock().expect("no panic");
+                let Seen { records: places, faults } = &mut *seen;
                 for Read { epoch, record } in records {
                     match self.held.get_mut(&record.partition) {
                         Some((held, next)) if *held == epoch => {
+                            if record.offset < *next {
+                                faults.push(format!("read again: {}", record.offset));
+                            }
                             *next = record.offset.next();
                             let place = (record.partition, record.offset.0);
-                            *seen.records.entry(place).or_default() += 1;
+                            *places.entry(place).or_default() += 1;
                         }
                         _ => {} // of an older assignment: fenced
                     }

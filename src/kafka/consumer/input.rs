@@ -16,7 +16,7 @@ use crate::{
 pub enum Input {
     /// These partitions are ours from now on.
     Assigned(Vec<Assigned>),
-    /// Records, in order of their offsets within a partition.
+    /// Records, in order of their offsets within a partition, none twice under one assignment.
     Records(Vec<Read>),
     /// The log was read up to `position`, though no record said so: what lies between is control
     /// records and aborted transactions.

@@ -63,6 +63,18 @@ struct Reading {
     next: Offset,
 }
 
+impl Reading {
+    /// Moves past this record; false when it was read before. A rebalance pauses what stays, and
+    /// librdkafka fetches a record again that it handed out in the same instant.
+    fn advance(&mut self, offset: Offset) -> bool {
+        let fresh = offset >= self.next;
+        if fresh {
+            self.next = offset.next();
+        }
+        fresh
+    }
+}
+
 /// What one round brought.
 #[derive(Default)]
 pub struct Round {
@@ -168,7 +180,9 @@ impl Intake {
         })?;
         let partition = slot.partition;
         let reading = slot.reading.as_mut()?;
-        reading.next = Offset(message.offset()).next();
+        if !reading.advance(Offset(message.offset())) {
+            return None;
+        }
         self.shared.traffic.took(message.key_len() + message.payload_len());
         let record = (self.decode)(record(message, partition));
         Some(Input::Records(vec![Read { epoch: reading.epoch, record }]))
@@ -252,8 +266,9 @@ impl Slot {
             match self.queue.poll(std::time::Duration::ZERO) {
                 None => return Turn::Drained,
                 Some(Ok(message)) => {
-                    reading.next = Offset(message.offset()).next();
-                    batch.push(&message, self.partition, reading.epoch);
+                    if reading.advance(Offset(message.offset())) {
+                        batch.push(&message, self.partition, reading.epoch);
+                    }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.ended = true,
                 Some(Err(KafkaError::MessageConsumption(
@@ -340,4 +355,20 @@ fn size(message: &BorrowedMessage<'_>) -> usize {
         headers.iter().map(|header| header.value.map_or(0, <[u8]>::len)).sum()
     });
     message.key_len() + message.payload_len() + headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_comes_again_is_not_read_again() {
+        let mut reading = Reading { epoch: Epoch(1), next: Offset(5) };
+        assert!(reading.advance(Offset(5)));
+        assert!(reading.advance(Offset(9)), "after control records");
+        for again in [5, 8, 9] {
+            assert!(!reading.advance(Offset(again)));
+            assert_eq!(reading.next, Offset(10));
+        }
+    }
 }
