@@ -17,11 +17,8 @@ use crate::{
 /// How long the broker may take to answer one question.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The same for what only the lag is shown from, since commits wait meanwhile.
+/// The same for what only the lag is shown from, since closing waits for the answer.
 const PATIENCE_FOR_ENDS: Duration = Duration::from_secs(1);
-
-/// Watermarks are asked partition by partition: so many at a time.
-const ASKING: usize = 8;
 
 /// Committed offset and its metadata.
 pub type Committed = (Offset, String);
@@ -55,12 +52,11 @@ pub fn logs(
     shared: &Shared,
     partitions: &[Partition],
 ) -> Result<BTreeMap<Partition, Log>, KafkaError> {
-    let ask = |partition: &Partition| {
-        let log = log(consumer, shared, *partition, PATIENCE)?;
-        shared.polled();
-        Ok((*partition, log))
-    };
-    ask_all(partitions, ask)
+    // In this order no log seems to end before it starts.
+    let starts = offsets(consumer, shared, partitions, RawOffset::Beginning, PATIENCE)?;
+    let ends = offsets(consumer, shared, partitions, RawOffset::End, PATIENCE)?;
+    let log = |(partition, start)| Some((partition, Log { start, end: *ends.get(&partition)? }));
+    Ok(starts.into_iter().filter_map(log).collect())
 }
 
 /// Where the logs of these partitions end; gives up sooner than [`logs`].
@@ -69,42 +65,35 @@ pub fn ends(
     shared: &Shared,
     partitions: &[Partition],
 ) -> Result<BTreeMap<Partition, Offset>, KafkaError> {
-    ask_all(partitions, |partition| {
-        Ok((*partition, log(consumer, shared, *partition, PATIENCE_FOR_ENDS)?.end))
-    })
+    offsets(consumer, shared, partitions, RawOffset::End, PATIENCE_FOR_ENDS)
 }
 
-fn log(
+/// The beginnings or the ends of logs, in one request to each broker: KIP-79 has times for both.
+fn offsets(
     consumer: &BaseConsumer<Context>,
     shared: &Shared,
-    partition: Partition,
-    patience: Duration,
-) -> Result<Log, KafkaError> {
-    let topic = shared.topic(partition.source);
-    let (start, end) = consumer.fetch_watermarks(&topic, partition.index, patience)?;
-    Ok(Log { start: Offset(start), end: Offset(end) })
-}
-
-/// Asks about each partition, several at a time; gives up at the first that has no answer.
-fn ask_all<T: Send>(
     partitions: &[Partition],
-    ask: impl Fn(&Partition) -> Result<(Partition, T), KafkaError> + Copy + Send,
-) -> Result<BTreeMap<Partition, T>, KafkaError> {
-    let share = partitions.len().div_ceil(ASKING).max(1);
-    std::thread::scope(|scope| {
-        let asking: Vec<_> = partitions
-            .chunks(share)
-            .map(|chunk| {
-                scope.spawn(move || chunk.iter().map(ask).collect::<Result<Vec<_>, KafkaError>>())
-            })
-            .collect();
-        let mut logs = BTreeMap::new();
-        for answer in asking {
-            let cancelled = || Err(KafkaError::Canceled);
-            logs.extend(answer.join().unwrap_or_else(|_| cancelled())?);
-        }
-        Ok(logs)
-    })
+    which: RawOffset,
+    patience: Duration,
+) -> Result<BTreeMap<Partition, Offset>, KafkaError> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition_offset(&shared.topic(partition.source), partition.index, which)?;
+    }
+    let list = consumer.offsets_for_times(list, patience)?;
+    let mut found = BTreeMap::new();
+    for partition in partitions {
+        let entry = list.find_partition(&shared.topic(partition.source), partition.index);
+        let entry = entry.ok_or(KafkaError::Canceled)?;
+        entry.error()?;
+        // What is still a question was not answered.
+        let RawOffset::Offset(offset) = entry.offset() else { return Err(KafkaError::Canceled) };
+        found.insert(*partition, Offset(offset));
+    }
+    Ok(found)
 }
 
 /// The offsets that a first start comes to.
@@ -145,6 +134,9 @@ pub fn commit_first(
     shared: &Shared,
     offsets: &BTreeMap<Partition, Offset>,
 ) -> Result<(), KafkaError> {
+    if offsets.is_empty() {
+        return Ok(());
+    }
     let partitions: Vec<_> = offsets.keys().copied().collect();
     let present = committed(consumer, shared, &partitions)?;
     let mut list = TopicPartitionList::with_capacity(offsets.len());
