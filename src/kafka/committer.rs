@@ -8,7 +8,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::{Builder, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::{
@@ -34,9 +34,6 @@ const PROBE_AFTER: Duration = Duration::from_secs(5);
 
 /// The same, while it is not.
 const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// How often the ends of the held partitions are asked for, at most.
-const ENDS_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a commit did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,8 +84,6 @@ pub trait Broker: Send + 'static {
     fn committed(&self, commit: Commit, result: Result<(), Error>);
     /// Whether the broker answered the last commit or probe. Asks it when `ask` is set.
     fn health(&self, ask: bool, last: Option<&Error>) -> bool;
-    /// Asks for the ends of what is held; waits no longer than a commit may.
-    fn renew_ends(&self) {}
 }
 
 /// A running committer.
@@ -108,7 +103,7 @@ impl Committer {
     /// Starts the thread.
     pub fn start(broker: impl Broker, held: Held) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = sync_channel(QUEUE);
-        let work = move || run(&broker, &held, &queue, ENDS_AFTER);
+        let work = move || run(&broker, &held, &queue);
         let thread = Builder::new().name("kafka-committer".into()).spawn(work)?;
         Ok((Self { jobs }, thread))
     }
@@ -142,21 +137,13 @@ impl Committer {
     }
 }
 
-fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>, ends_after: Duration) {
+fn run(broker: &impl Broker, held: &Held, queue: &Receiver<Job>) {
     let mut healthy = true;
-    let mut asked = Instant::now();
     // Met behind commits that went together.
     let mut next = None;
     loop {
         let wait = if healthy { PROBE_AFTER } else { PROBE_AGAIN_AFTER };
-        let job = next.take().map_or_else(|| queue.try_recv(), Ok).or_else(|_| {
-            // Never while a commit waits: a last one has little time, and no second try.
-            if healthy && asked.elapsed() >= ends_after {
-                broker.renew_ends();
-                asked = Instant::now();
-            }
-            queue.recv_timeout(wait)
-        });
+        let job = next.take().map_or_else(|| queue.recv_timeout(wait), Ok);
         match job {
             Ok(Job::Commit(mut commits)) => {
                 next = gather(queue, &mut commits);

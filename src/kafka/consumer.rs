@@ -4,6 +4,7 @@
 //! grade too. Grades are not subscribed: they are assigned and let go beside their completions.
 
 mod context;
+mod ends;
 mod error;
 mod input;
 mod intake;
@@ -28,7 +29,7 @@ use rdkafka::{
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
-    context::Context, intake::Intake, link::Link, membership::Membership, run::Running,
+    context::Context, ends::Ends, intake::Intake, link::Link, membership::Membership, run::Running,
     shared::Shared,
 };
 pub use self::{
@@ -107,15 +108,18 @@ impl Consumer {
         let (committer, committing) =
             Committer::start(link, Arc::clone(&shared.held)).map_err(thread)?;
         consumer.context().membership().committer = Some(committer.clone());
+        let ends = Ends::follow(Arc::clone(&consumer), Arc::clone(&shared))
+            .map_err(|source| super::Error::Thread { name: "kafka-ends", source })?;
         consumer.subscribe(&[&shared.topics.completions()]).map_err(Error::Client)?;
 
         let (end, ended) = oneshot::channel();
         let running = Running { shared: Arc::clone(&shared), consumer, intake };
         let work = move || {
-            // Dropping what runs closes the consumer: the queues go first, then the committer's
-            // share, then the client.
+            // Dropping what runs closes the consumer: the queues go first, then what other threads
+            // have of it, then the client.
             let consumer = Arc::clone(&running.consumer);
             running.run();
+            ends.stop();
             let _ = committing.join();
             drop(consumer);
             let _ = end.send(());

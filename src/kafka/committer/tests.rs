@@ -1,7 +1,4 @@
-use std::{
-    cell::Cell,
-    sync::mpsc::{Sender, channel},
-};
+use std::sync::mpsc::{Sender, channel};
 
 use super::*;
 use crate::model::{Offset as Position, Source};
@@ -15,8 +12,6 @@ struct Fake {
     lists: Sender<List>,
     results: Sender<Answer>,
     fails: Option<RDKafkaErrorCode>,
-    /// How often it was asked for the ends.
-    ends: Cell<usize>,
 }
 
 impl Broker for Fake {
@@ -44,10 +39,6 @@ impl Broker for Fake {
     fn health(&self, _: bool, _: Option<&Error>) -> bool {
         true
     }
-
-    fn renew_ends(&self) {
-        self.ends.set(self.ends.get() + 1);
-    }
 }
 
 struct Scene {
@@ -59,7 +50,7 @@ struct Scene {
 /// A committer that holds partitions 0 to 3 under epoch 1.
 fn scene(fails: Option<RDKafkaErrorCode>) -> Scene {
     let ((lists_in, lists), (results_in, results)) = (channel(), channel());
-    let fake = Fake { lists: lists_in, results: results_in, fails, ends: Cell::new(0) };
+    let fake = Fake { lists: lists_in, results: results_in, fails };
     let (committer, _) = Committer::start(fake, held()).expect("a thread");
     Scene { committer, lists, results }
 }
@@ -146,25 +137,9 @@ fn a_last_commit_comes_after_all_that_wait() {
 }
 
 #[test]
-fn the_ends_are_asked_for_only_while_no_commit_waits() {
-    let ((lists, _kept), (results, _too)) = (channel(), channel());
-    let fake = Fake { lists, results, fails: None, ends: Cell::new(0) };
-    let (jobs, queue) = sync_channel(QUEUE);
-    let (done, last) = sync_channel(1);
-    jobs.send(Job::Commit(vec![commit(0, 5, "a")])).expect("room");
-    jobs.send(Job::Last(vec![commit(0, 6, "b")], done)).expect("room");
-    jobs.send(Job::Stop).expect("room");
-    run(&fake, &held(), &queue, Duration::ZERO);
-    assert_eq!((last.try_recv(), fake.ends.get()), (Ok(()), 0));
-    drop(jobs);
-    run(&fake, &held(), &queue, Duration::ZERO);
-    assert_eq!(fake.ends.get(), 1);
-}
-
-#[test]
 fn commits_that_wait_go_in_one_request_so_that_a_last_one_waits_for_no_more() {
     let ((lists_in, lists), (results, _kept)) = (channel(), channel());
-    let fake = Fake { lists: lists_in, results, fails: None, ends: Cell::new(0) };
+    let fake = Fake { lists: lists_in, results, fails: None };
     let (jobs, queue) = sync_channel(QUEUE);
     let (done, last) = sync_channel(1);
     for index in 0..3 {
@@ -173,7 +148,7 @@ fn commits_that_wait_go_in_one_request_so_that_a_last_one_waits_for_no_more() {
     jobs.send(Job::Last(vec![commit(3, 6, "b")], done)).expect("room");
     jobs.send(Job::Commit(vec![commit(0, 7, "c")])).expect("room");
     jobs.send(Job::Stop).expect("room");
-    run(&fake, &held(), &queue, ENDS_AFTER);
+    run(&fake, &held(), &queue);
     assert_eq!(last.try_recv(), Ok(()));
     drop(fake);
     let lists: Vec<_> = lists.iter().collect();

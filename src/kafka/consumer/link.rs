@@ -11,7 +11,7 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use super::{Input, context::Context, shared::Shared, start};
+use super::{Input, context::Context, shared::Shared};
 use crate::{
     engine::Commit,
     fail_point::{self, Point},
@@ -50,20 +50,6 @@ impl Broker for Link {
     fn committed(&self, commit: Commit, result: Result<(), Error>) {
         // Only a worker that is gone does not take it.
         let _ = self.shared.inputs.blocking_send(Input::Committed { commit, result });
-    }
-
-    fn renew_ends(&self) {
-        let held: Vec<_> = {
-            let held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner);
-            held.keys().copied().collect()
-        };
-        // What is not answered keeps its last end; the lag is for people and autoscalers.
-        match start::ends(&self.consumer, &self.shared, &held) {
-            Ok(ends) => {
-                *self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
-            }
-            Err(error) => tracing::debug!(%error, "the lag is not known"),
-        }
     }
 
     fn health(&self, ask: bool, last: Option<&Error>) -> bool {
