@@ -1,6 +1,9 @@
 //! The consumer on librdkafka's mock cluster: starts, records, commits, and what is restored.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use paynotify::{
     clock::Clock,
@@ -15,7 +18,7 @@ use paynotify::{
 };
 use rdkafka::{
     ClientConfig,
-    mocking::MockCluster,
+    mocking::{MockCluster, MockCoordinator},
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
 };
 use tokio::{sync::mpsc::Receiver, time::timeout};
@@ -35,7 +38,11 @@ struct Member {
 
 impl Fixture {
     fn new() -> Self {
-        let cluster = MockCluster::new(1).expect("a mock cluster");
+        Self::with_brokers(1)
+    }
+
+    fn with_brokers(count: i32) -> Self {
+        let cluster = MockCluster::new(count).expect("a mock cluster");
         let bootstrap = cluster.bootstrap_servers();
         let ladder = Ladder::new(vec![Span::from_secs(5)]).expect("a ladder");
         let fixture = Self { cluster, bootstrap, ladder };
@@ -55,16 +62,12 @@ impl Fixture {
     }
 
     fn produce_many(&self, source: Source, index: i32, value: &str, count: usize) {
+        send(&self.producer(), Partition { source, index }, value, count);
+    }
+
+    fn producer(&self) -> BaseProducer {
         let mut config = ClientConfig::new();
-        let producer: BaseProducer =
-            config.set("bootstrap.servers", &self.bootstrap).create().expect("a producer");
-        let topic = names().of(source);
-        for _ in 0..count {
-            let record = BaseRecord::<str, str>::to(&topic);
-            let record = record.partition(index).key("k").payload(value);
-            producer.send(record).map_err(|(error, _)| error).expect("room");
-        }
-        producer.flush(DEADLINE).expect("an acknowledgement");
+        config.set("bootstrap.servers", &self.bootstrap).create().expect("a producer")
     }
 
     fn member(&self, first_start: Option<FirstStart>) -> Member {
@@ -91,10 +94,23 @@ impl Member {
         timeout(DEADLINE, self.inputs.recv()).await.expect("an input in time").expect("an input")
     }
 
+    /// A share of the partitions; a member may have none at first.
     async fn assigned(&mut self) -> BTreeMap<Partition, Assigned> {
         loop {
-            if let Input::Assigned(all) = self.input().await {
-                return all.into_iter().map(|one| (one.partition, one)).collect();
+            match self.input().await {
+                Input::Assigned(all) if !all.is_empty() => {
+                    return all.into_iter().map(|one| (one.partition, one)).collect();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives up what the group asks back.
+    async fn give_up(&mut self) {
+        loop {
+            if let Input::Revoking { reply, .. } = self.input().await {
+                return reply.try_send(Vec::new()).expect("the consumer waits");
             }
         }
     }
@@ -132,6 +148,16 @@ impl Member {
         assert!(stopping.await.expect("no panic"), "stopped in time");
         revoked
     }
+}
+
+fn send(producer: &BaseProducer, to: Partition, value: &str, count: usize) {
+    let topic = names().of(to.source);
+    for _ in 0..count {
+        let record = BaseRecord::<str, str>::to(&topic);
+        let record = record.partition(to.index).key("k").payload(value);
+        producer.send(record).map_err(|(error, _)| error).expect("room");
+    }
+    producer.flush(DEADLINE).expect("an acknowledgement");
 }
 
 fn names() -> TopicNames {
@@ -239,6 +265,51 @@ async fn bytes_that_are_fetched_and_taken_are_told_and_without_a_rebalance_they_
     assert_eq!((taken, fetched), (wanted, wanted));
     assert!(received > fetched, "{received} bytes on the network");
     member.stop(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_stays_is_read_while_it_is_asked_where_others_begin() {
+    let fixture = Fixture::with_brokers(2);
+    for source in [Source::Completions, fixture.grade()] {
+        for index in [0, 1] {
+            let topic = names().of(source);
+            fixture.cluster.partition_leader(&topic, index, Some(1)).expect("a leader");
+        }
+    }
+    fixture.cluster.coordinator(MockCoordinator::Group("workers".into()), 2).expect("another");
+    let mut first = fixture.member(None);
+    first.assigned().await;
+    let mut second = fixture.member(None);
+    first.give_up().await;
+    second.assigned().await;
+    let stays = *first.handle.assignment().keys().next().expect("a share");
+    assert_eq!(stays.source, Source::Completions);
+
+    let producer = fixture.producer();
+    send(&producer, stays, "first", 1);
+    first.records(1).await;
+
+    // What is committed takes that long to be told, and so does every step of the group.
+    let slow = Duration::from_secs(2);
+    fixture.cluster.broker_round_trip_time(2, slow).expect("a slow coordinator");
+    let leaving = tokio::spawn(second.stop(Vec::new()));
+    let (mut sent, mut longest) = (Instant::now(), Duration::ZERO);
+    send(&producer, stays, "next", 1);
+    loop {
+        match first.input().await {
+            Input::Records(_) => {
+                longest = longest.max(sent.elapsed());
+                sent = Instant::now();
+                send(&producer, stays, "next", 1);
+            }
+            Input::Assigned(_) => break,
+            _ => {}
+        }
+    }
+    longest = longest.max(sent.elapsed());
+    assert!(longest < slow / 2, "a record took {longest:?}");
+    leaving.await.expect("no panic");
+    first.stop(Vec::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

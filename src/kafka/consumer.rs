@@ -9,6 +9,7 @@ mod error;
 mod input;
 mod intake;
 mod link;
+mod lookup;
 mod membership;
 mod run;
 mod shared;

@@ -17,7 +17,11 @@ use rdkafka::{
 };
 
 use super::{
-    Assigned, DRAIN, Error, Input, LAST_COMMIT, context::Context, intake::Intake, shared::Shared,
+    Assigned, DRAIN, Error, Input, LAST_COMMIT,
+    context::Context,
+    intake::Intake,
+    lookup::{Found, Lookup, Question},
+    shared::Shared,
     start,
 };
 use crate::{
@@ -25,7 +29,7 @@ use crate::{
     fail_point::{self, Point},
     kafka::{
         committer::Committer,
-        position::{FirstStart, History, Start, decide, resume},
+        position::{FirstStart, Start, decide, resume},
     },
     model::{Grade, Offset, Partition, Source},
 };
@@ -48,6 +52,8 @@ pub struct Membership {
     epoch: u64,
     /// Given to us by the group, not yet assigned to the client.
     waiting: BTreeSet<i32>,
+    /// Where those begin is being asked.
+    lookup: Option<Lookup>,
     /// Ran out of their log, with the offset they had reached.
     out_of_range: BTreeMap<Partition, Offset>,
     retry_at: Option<Instant>,
@@ -74,6 +80,7 @@ impl Membership {
             outbox: VecDeque::new(),
             epoch: 0,
             waiting: BTreeSet::new(),
+            lookup: None,
             out_of_range: BTreeMap::new(),
             retry_at: None,
             reading: BTreeSet::new(),
@@ -84,7 +91,7 @@ impl Membership {
     /// The group gave us these indexes.
     pub fn assigned(&mut self, consumer: &BaseConsumer<Context>, indexes: BTreeSet<i32>) {
         self.waiting.extend(indexes);
-        self.retry_at = None;
+        self.ask_anew();
         // Tells the client that the assignment is taken; its partitions follow when their starts
         // are known, which must not hold up the group.
         self.warn(consumer.incremental_assign(&TopicPartitionList::new()));
@@ -97,6 +104,7 @@ impl Membership {
     /// The group takes these indexes away.
     pub fn revoked(&mut self, consumer: &BaseConsumer<Context>, indexes: &BTreeSet<i32>) {
         self.waiting.retain(|index| !indexes.contains(index));
+        self.ask_anew();
         self.out_of_range.retain(|partition, _| !indexes.contains(&partition.index));
         let partitions = self.held_of(indexes);
         if !partitions.is_empty() {
@@ -119,21 +127,65 @@ impl Membership {
         self.warn(consumer.incremental_unassign(&self.list(&gone)));
     }
 
-    /// Reads the start positions of partitions that wait, and begins to read them.
+    /// Asks for the start positions of partitions that wait, and begins to read these once they
+    /// are known.
     pub fn settle(&mut self, consumer: &Arc<BaseConsumer<Context>>, intake: &mut Intake) {
-        let now = self.shared.clock.instant();
-        let idle = self.waiting.is_empty() && self.out_of_range.is_empty();
-        if self.failed || idle || self.retry_at.is_some_and(|at| now < at) {
+        if self.failed {
             return;
         }
-        let result = match self.begin_waiting(consumer, intake) {
-            Ok(()) => self.go_on_after_gaps(consumer, intake),
-            Err(error) => Err(error),
-        };
+        if let Some(lookup) = &self.lookup {
+            let Some(answer) = lookup.answer() else { return };
+            let outdated = lookup.outdated;
+            self.lookup = None;
+            if !outdated {
+                let begun = answer
+                    .and_then(|found| self.begin_waiting(&found, consumer, intake))
+                    .and_then(|()| self.go_on_after_gaps(consumer, intake));
+                return self.tried(begun);
+            }
+        }
+        let idle = self.waiting.is_empty() && self.out_of_range.is_empty();
+        if idle || self.retry_at.is_some_and(|at| self.shared.clock.instant() < at) {
+            return;
+        }
+        if self.waiting.is_empty() {
+            let went_on = self.go_on_after_gaps(consumer, intake);
+            return self.tried(went_on);
+        }
+        match self.look_up(consumer) {
+            Ok(lookup) => self.lookup = Some(lookup),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn tried(&mut self, result: Result<(), KafkaError>) {
         if let Err(error) = result {
             self.shared.trouble(format!("start positions cannot be read: {error}; trying again"));
         }
         self.retry_at = Some(self.shared.clock.instant() + RETRY);
+    }
+
+    /// What is known of start positions is not what it was.
+    fn ask_anew(&mut self) {
+        self.retry_at = None;
+        if let Some(lookup) = &mut self.lookup {
+            lookup.outdated = true;
+        }
+    }
+
+    fn look_up(&mut self, consumer: &Arc<BaseConsumer<Context>>) -> Result<Lookup, Error> {
+        self.count = self.count.max(self.waiting.last().map_or(0, |last| last + 1));
+        let question = Question {
+            beginning: self.partitions(self.waiting.iter().copied()),
+            all: self.partitions(0..self.count),
+            first_start: self.first_start,
+        };
+        Lookup::begin(question, consumer, &self.shared)
+    }
+
+    /// What is asked of start positions, for whoever ends this consumer.
+    pub fn take_lookup(&mut self) -> Option<Lookup> {
+        self.lookup.take()
     }
 
     /// The position of this partition is no longer in the log.
@@ -169,21 +221,13 @@ impl Membership {
 
     fn begin_waiting(
         &mut self,
+        found: &Found,
         consumer: &Arc<BaseConsumer<Context>>,
         intake: &mut Intake,
     ) -> Result<(), KafkaError> {
+        let Found { commits, logs, history, first } = found;
+        start::commit_first(consumer, &self.shared, first)?;
         let ours = self.partitions(self.waiting.iter().copied());
-        if ours.is_empty() {
-            return Ok(());
-        }
-        self.count = self.count.max(self.waiting.last().map_or(0, |last| last + 1));
-        fail_point::reach(Point::Assigned);
-        let commits = start::committed(consumer, &self.shared, &ours)?;
-        fail_point::reach(Point::Positioned);
-        let logs = start::logs(consumer, &self.shared, &ours)?;
-        let complete = ours.iter().all(|partition| commits.contains_key(partition));
-        let (history, first) =
-            if complete { (History::Commits, BTreeMap::new()) } else { self.history(consumer)? };
         let mut assigned = Vec::new();
         for partition in ours {
             let (Some(log), true) = (logs.get(&partition), intake.split(consumer, partition))
@@ -192,7 +236,7 @@ impl Membership {
             };
             let commit = commits.get(&partition);
             let first = first.get(&partition).copied();
-            let (start, lost) = match decide(commit.map(|commit| commit.0), *log, history, first) {
+            let (start, lost) = match decide(commit.map(|commit| commit.0), *log, *history, first) {
                 Start::Committed(offset) => (offset, None),
                 Start::At { offset, lost } => (offset, Some(lost)),
                 Start::Hold => {
@@ -242,27 +286,6 @@ impl Membership {
         Ok(())
     }
 
-    /// What the group did before, and where a new group begins.
-    fn history(
-        &self,
-        consumer: &BaseConsumer<Context>,
-    ) -> Result<(History, BTreeMap<Partition, Offset>), KafkaError> {
-        let all = self.partitions(0..self.count);
-        if !start::committed(consumer, &self.shared, &all)?.is_empty() {
-            return Ok((History::Commits, BTreeMap::new()));
-        }
-        let logs = start::logs(consumer, &self.shared, &all)?;
-        let nothing = logs.values().all(|log| log.start == log.end);
-        let (history, first) = match (nothing, self.first_start) {
-            (true, _) => (History::NothingYet, FirstStart::Earliest),
-            (false, Some(first)) => (History::Unknown, first),
-            (false, None) => return Ok((History::Unknown, BTreeMap::new())),
-        };
-        let offsets = start::first_offsets(consumer, &self.shared, &logs, first)?;
-        start::commit_first(consumer, &self.shared, &offsets)?;
-        Ok((history, offsets))
-    }
-
     /// Restarts partitions whose records left the log before we read them. The assignment stays:
     /// what the engine holds of them is still good.
     fn go_on_after_gaps(
@@ -271,6 +294,7 @@ impl Membership {
         intake: &mut Intake,
     ) -> Result<(), KafkaError> {
         while let Some((&partition, &reached)) = self.out_of_range.first_key_value() {
+            self.shared.polled();
             let logs = start::logs(consumer, &self.shared, &[partition])?;
             let log = logs.get(&partition).copied().ok_or(KafkaError::Canceled)?;
             if self.reading.remove(&partition) {

@@ -113,6 +113,12 @@ impl Running {
         if let Some(committer) = membership.committer.take() {
             committer.stop();
         }
+        let lookup = membership.take_lookup();
+        drop(membership);
+        // No other thread may be the last to hold the client.
+        if let Some(lookup) = lookup {
+            lookup.end();
+        }
     }
 }
 
