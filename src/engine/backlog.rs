@@ -54,7 +54,7 @@ impl Backlog {
     /// `soonest`, so that the class is never without some.
     pub fn may_send_away(&mut self, now: Timestamp, soonest: Span) -> bool {
         self.circling.forget(now, soonest);
-        let at_once = 1 + self.circling.total() / soonest.as_millis().max(1);
+        let at_once = 1 + self.circling.due_by(now) / soonest.as_millis().max(1);
         self.sent_at(now) < at_once
     }
 
@@ -166,5 +166,18 @@ mod tests {
         assert_eq!(sent(&mut backlog, back + Span::from_millis(1)), 11);
         let forgotten = back + soonest + Span::from_secs(1);
         assert_eq!(sent(&mut backlog, forgotten), 1);
+    }
+
+    #[test]
+    fn who_will_only_come_back_later_hurries_nobody_who_is_here() {
+        let (mut backlog, soonest) = (Backlog::default(), Span::from_secs(5));
+        (0..5_000).for_each(|_| backlog.sent_away(NOW, NOW + soonest));
+        (0..50_000).for_each(|_| backlog.sent_away(NOW, NOW + Span::from_secs(15)));
+        let back = NOW + soonest;
+        let sent = std::iter::from_fn(|| {
+            let may = backlog.may_send_away(back, soonest);
+            may.then(|| backlog.sent_away(back, back + soonest))
+        });
+        assert_eq!(sent.count(), 2, "5,000 are one in each of 5,000 milliseconds");
     }
 }

@@ -51,6 +51,11 @@ impl Returns {
         self.total
     }
 
+    /// How many were to be back by now.
+    pub fn due_by(&self, now: Timestamp) -> u64 {
+        self.due.range(..=now.as_seconds()).map(|(_, count)| count).sum()
+    }
+
     /// Who is later than that is not expected any more.
     pub fn forget(&mut self, now: Timestamp, late: Span) {
         let limit = (now - late).as_seconds();
@@ -78,8 +83,7 @@ impl Returns {
                 break;
             }
             fitting = *grade;
-            let back = self.due.range(..=(now + grade.delay()).as_seconds());
-            let back: u64 = back.map(|(_, count)| count).sum();
+            let back = self.due_by(now + grade.delay());
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let (load, room) = (waiting as f64 + back as f64, room as f64);
             if load < room + per_second * delay {
