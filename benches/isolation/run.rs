@@ -21,8 +21,9 @@ use super::{
 
 /// How long merchants are measured.
 const LOAD: Duration = Duration::from_secs(15);
-/// The delay topics.
-const GRADES: [&str; 3] = ["5s", "15s", "1m"];
+/// The delay topics: the usual ladder up to the first that is longer than a run is measured for, and one
+/// beyond it.
+const GRADES: [&str; 4] = ["5s", "15s", "30s", "1m"];
 /// Deliveries that hang end after this.
 const TIMEOUT: &str = "3s";
 /// What draining may take beyond the longest parking.

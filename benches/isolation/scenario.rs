@@ -105,10 +105,10 @@ impl Scenario {
     }
 
     /// The longest grade for parking, after which every event of a merchant that recovered has been
-    /// tried. Many events that are parked together come back together: as with the usual grades, not
-    /// within the time that is measured.
+    /// tried. Many events that are parked together come back together: as with the usual grades, those
+    /// that have to wait for long are not sent through the short ones again and again.
     pub fn longest_parking(self) -> Duration {
-        Duration::from_secs(if self == Self::HangWithQueue { 60 } else { 15 })
+        Duration::from_secs(if self.burst().is_some() { 60 } else { 15 })
     }
 
     /// The merchants that get steady events.
