@@ -14,6 +14,9 @@ use crate::{
     telemetry::labels,
 };
 
+/// Bytes of a line, so that it need not grow.
+const USUAL_LINE: usize = 512;
+
 /// The delivery log of a worker.
 pub struct AttemptsLog {
     producer: Log,
@@ -31,8 +34,9 @@ impl AttemptsLog {
         let Some(event) = report.event() else {
             return;
         };
+        let mut line = Vec::with_capacity(USUAL_LINE);
         // Strings and numbers always become JSON.
-        if let Ok(line) = serde_json::to_vec(&self.line(report, event)) {
+        if serde_json::to_writer(&mut line, &self.line(report, event)).is_ok() {
             self.producer.send(&self.topic, event.merchant.as_str().as_bytes(), &line);
         }
     }
